@@ -32,7 +32,7 @@ install: ## Build, and install the program, its manual pages and completions; PR
 	$(TARGET)/release/headwater completions fish > $$share/fish/vendor_completions.d/headwater.fish
 
 .PHONY: test
-test: fmt clippy doc deny openapi unit browser judges ## Run every check and every test
+test: fmt clippy doc deny openapi page-types unit browser judges ## Run every check and every test
 
 .PHONY: fmt
 fmt: ## Check the formatting
@@ -58,6 +58,10 @@ advisories: setup-test ## Check the dependencies against RustSec's advisories; n
 openapi: setup-test ## Lint the OpenAPI description, and compile clients that generators make of it
 	npm test --silent --prefix tests/openapi
 
+.PHONY: page-types
+page-types: setup-test ## Check the types of the page's modules, which JSDoc declares
+	tests/browser/node_modules/.bin/tsc --noEmit -p jsconfig.json
+
 .PHONY: unit
 unit: setup-test ## Run the Rust tests
 	cargo test --workspace --no-fail-fast
@@ -65,11 +69,9 @@ unit: setup-test ## Run the Rust tests
 .PHONY: browser
 browser: setup-test ## Drive the page and the players in Chromium; screenshots in target/browser/
 	cargo build
-	node --test-reporter=spec tests/browser/library.mjs
-	node --test-reporter=spec tests/browser/watch.mjs
-	node --test-reporter=spec tests/browser/jobs.mjs
-	node --test-reporter=spec tests/browser/streams.mjs
-	node --test-reporter=spec tests/browser/shapes.mjs
+	for test in library watch player embed jobs playback changes home streams shapes; do \
+		node --test-reporter=spec tests/browser/$$test.mjs || exit 1; \
+	done
 
 .PHONY: judges
 judges: setup-test ## Let validators and players of others judge the streams: parsers, REDbot, VLC, Firefox
@@ -78,6 +80,7 @@ judges: setup-test ## Let validators and players of others judge the streams: pa
 	node --test-reporter=spec tests/judges/http.mjs
 	node --test-reporter=spec tests/judges/vlc.mjs
 	node --test-reporter=spec tests/judges/firefox.mjs
+	node --test-reporter=spec tests/judges/firefox_page.mjs
 
 # cargo check links nothing, so scripts/no-cc makes empty objects instead of compiling C.
 .PHONY: check-elsewhere

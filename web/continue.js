@@ -1,11 +1,13 @@
 // "Continue watching": the titles that this browser has begun, and how far.
 
 import { viewsOf, watchPathHref } from "./addresses.js";
-import { dropPoster, showPoster } from "./posters.js";
+import { nameOf, POSTER } from "./cards.js";
 import { forgetPosition, positions } from "./memory.js";
+import { dropPoster, showPoster } from "./posters.js";
 import { byId, button, clock, element, showFacts, splitPath } from "./words.js";
 
 const CARDS_MAX = 12;
+const AUDIO = /\.(m4a|mp3|flac|ogg|oga|opus|wav|aac)$/i;
 
 const list = byId("positions");
 
@@ -18,17 +20,18 @@ export function showPositions({ isHome }) {
 }
 
 function positionCard({ path, at_s, duration_s }) {
-  const { name, folder } = splitPath(path);
-  const shownName = name.replace(/\.[^.]+$/, "");
+  const name = nameOf({ path });
+  const { folder } = splitPath(path);
   const bar = element("span", "watched");
   bar.style.setProperty("--part", String(at_s / duration_s));
   const poster = element("span", "poster", bar, element("span", "length", `${clock(duration_s - at_s)} left`));
   const facts = showFacts(element("span", "facts"), [folder.slice(folder.lastIndexOf("/") + 1)]);
-  const link = element("a", "title", poster, element("span", "words", element("bdi", "name", shownName), facts));
+  const link = element("a", "title", poster, element("span", "words", element("bdi", "name", name), facts));
   link.setAttribute("href", watchPathHref(path));
-  link.title = shownName;
+  link.title = name;
   const encoded = link.getAttribute("href").slice("/watch/".length);
-  showPoster(poster, `${viewsOf(encoded)}poster.jpg?width=320&wait=0`, path);
+  if (AUDIO.test(path)) poster.classList.add("audio");
+  else showPoster(poster, viewsOf(encoded) + POSTER, path);
   const forget = button("×", null, () => {
     forgetPosition(path);
     const next = item.nextElementSibling ?? item.previousElementSibling;
@@ -38,7 +41,7 @@ function positionCard({ path, at_s, duration_s }) {
     next?.querySelector("button").focus();
   });
   forget.className = "forget";
-  forget.setAttribute("aria-label", `Remove from Continue watching: ${shownName}`);
+  forget.setAttribute("aria-label", `Remove from Continue watching: ${name}`);
   const item = element("li", "", link, forget);
   return item;
 }

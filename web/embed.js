@@ -3,22 +3,24 @@
 // A parameter with a bad value counts as absent, because the viewer of the other page can do nothing about it; its
 // author finds a warning in the console.
 
-import { byId } from "./words.js";
+import { Controls } from "./player/controls.js";
+import { Playback } from "./player/playback.js";
+import { parseTime } from "./player/time.js";
+import { byId, element } from "./words.js";
 
 const EMBED = "/embed/";
+const WATCH = "/watch/";
 
-/** A time as 83, 83.5, 1m23s or 1h2m3s; NaN for anything else. */
-function seconds(text) {
-  const [, hours, minutes, rest] = text.match(/^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?$/) ?? [];
-  if (hours === undefined && minutes === undefined && rest === undefined) return Number.NaN;
-  return 3600 * Number(hours ?? 0) + 60 * Number(minutes ?? 0) + Number(rest ?? 0);
-}
+/** @param {string} name @param {string} expected */
+const warn = (name, expected) => console.warn(`Headwater ignores the parameter ${name}: it must be ${expected}`);
 
-const warn = (name, expected) => console.warn(`Headwater: the parameter ${name} must be ${expected}; it is ignored.`);
-
-/** What the address asks for. */
-export function optionsOf(search) {
-  const parameters = new URLSearchParams(search);
+/**
+ * What the address asks for.
+ *
+ * @param {URLSearchParams} parameters
+ */
+function optionsOf(parameters) {
+  /** @param {string} name */
   const flag = (name) => {
     const value = parameters.get(name);
     if (value === null || ["0", "false"].includes(value)) return false;
@@ -26,17 +28,29 @@ export function optionsOf(search) {
     warn(name, "1 or 0");
     return false;
   };
-  const at_s = parameters.has("t") ? seconds(parameters.get("t")) : 0;
-  if (Number.isNaN(at_s)) warn("t", "a time such as 83 or 1m23s");
-  return { at_s: at_s || 0, autoplay: flag("autoplay"), muted: flag("muted"), loop: flag("loop") };
+  const at_s = parseTime(parameters.get("t"));
+  if (at_s === null && parameters.get("t")) warn("t", "a time such as 83 or 1m23s");
+  return { at_s, autoplay: flag("autoplay"), muted: flag("muted"), loop: flag("loop") };
 }
 
-const video = /** @type {HTMLVideoElement} */ (byId("video"));
-const path = location.pathname.slice(EMBED.length);
+/** Without a title there is no video in the document. */
+const video = /** @type {HTMLVideoElement | null} */ (document.querySelector("#video"));
 
 if (video) {
-  const { at_s, autoplay, muted, loop } = optionsOf(location.search);
-  Object.assign(video, { muted, loop, controls: true });
-  video.src = `/v/${path}/play.mp4${at_s ? `#t=${at_s}` : ""}`;
-  if (autoplay) video.play().catch(() => {}); // the browser may refuse it; its button starts the video
+  const path = location.pathname.slice(EMBED.length);
+  const { at_s, autoplay, muted, loop } = optionsOf(new URLSearchParams(location.search));
+  const stage = byId("stage");
+  const playback = new Playback(video);
+  new Controls(stage, playback, { keys: "stage" });
+  stage.append(pageLink(WATCH + path));
+  video.loop = loop;
+  if (muted) video.muted = true;
+  playback.load(path, { at_s, play: autoplay });
+}
+
+/** A link to the title's own page, named after the title. */
+function pageLink(href) {
+  const link = element("a", "page-link", element("bdi", "", document.title.replace(/ · Headwater$/, "")));
+  Object.assign(link, { href, target: "_blank", rel: "noopener" });
+  return link;
 }

@@ -18,13 +18,14 @@ export class Grid {
   #listing = null;
   #rendered = [0, 0]; // the range of cards that exist
   #active = 0; // the index of the card in the tab order
+  /** @type {(entry: import("./listing.js").Entry) => boolean} */
   #isCurrent = () => false;
   #frame;
 
   /** @param {HTMLElement} list it may contain cards already, which the server wrote */
   constructor(list) {
     this.#list = list;
-    for (const item of list.children) item.dataset.key = item.firstElementChild.getAttribute("href");
+    for (const item of this.#items()) item.dataset.key = item.firstElementChild.getAttribute("href");
     const update = () => this.#schedule();
     document.addEventListener("scroll", update, { capture: true, passive: true });
     new ResizeObserver(update).observe(list);
@@ -32,8 +33,13 @@ export class Grid {
     list.addEventListener("focusin", ({ target }) => this.#setActive(this.#indexOf(target)));
   }
 
-  /** Shows a listing. Cards of entries that it has in common with the one before stay. */
-  show(listing, { isCurrent = () => false } = {}) {
+  /**
+   * Shows a listing. Cards of entries that it has in common with the one before stay.
+   *
+   * @param {import("./listing.js").Listing} listing
+   * @param {(entry: import("./listing.js").Entry) => boolean} isCurrent whether an entry is what the page shows
+   */
+  show(listing, isCurrent) {
     if (this.#listing !== listing) this.#active = 0;
     this.#listing = listing;
     this.#isCurrent = isCurrent;
@@ -55,6 +61,11 @@ export class Grid {
     const link = this.#itemAt(wanted)?.firstElementChild;
     if (focuses) link?.focus({ preventScroll: true });
     link?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @returns {any[]} the items of the list, with the `index` and `entry` that they show */
+  #items() {
+    return [...this.#list.children];
   }
 
   /** The element that scrolls the list: its section, beside a player on a wide screen, or the page. */
@@ -84,7 +95,7 @@ export class Grid {
   #render() {
     const { length } = this.#listing;
     if (!length) {
-      for (const item of [...this.#list.children]) this.#remove(item);
+      for (const item of this.#items()) this.#remove(item);
       this.#pad(0, 0);
       this.#rendered = [0, 0];
       return;
@@ -113,7 +124,7 @@ export class Grid {
     const entries = Array.from({ length: end - first }, (_, place) => this.#listing.entry(first + place));
     const wanted = new Set(entries.map((entry, place) => (entry ? hrefOf(entry) : placeKey(first + place))));
     const items = new Map();
-    for (const item of [...list.children]) {
+    for (const item of this.#items()) {
       // An empty card becomes that of the entry of its place.
       const entry = item.dataset.key === placeKey(item.index) && entries[item.index - first];
       const key = entry ? hrefOf(entry) : item.dataset.key;
@@ -132,9 +143,12 @@ export class Grid {
   }
 
   #describe(item, { key, index, entry }) {
-    if (entry && (!item.entry || item.entry.title !== entry.title || item.entry.folder !== entry.folder)) {
-      fillCard(item, entry, { withFolder: this.#listing.isSearch });
-      item.entry = entry;
+    const { isSearch } = this.#listing;
+    const withType = Boolean(entry?.title && this.#listing.hasNamesake(entry.title));
+    const isShown = item.entry && item.entry.title === entry?.title && item.entry.folder === entry?.folder && item.withType === withType;
+    if (entry && !isShown) {
+      fillCard(item, entry, { withFolder: isSearch, withType });
+      Object.assign(item, { entry, withType });
     }
     item.dataset.key = key;
     item.index = index;
@@ -155,7 +169,7 @@ export class Grid {
   // ---- Keys ------------------------------------------------------------------
 
   #itemAt(index) {
-    return this.#list.children[index - this.#rendered[0]];
+    return this.#items()[index - this.#rendered[0]];
   }
 
   #indexOf(target) {
@@ -167,7 +181,7 @@ export class Grid {
     this.#active = index;
     const [first, end] = this.#rendered;
     const reachable = index >= first && index < end ? index : first;
-    for (const item of this.#list.children) item.firstElementChild.tabIndex = item.index === reachable ? 0 : -1;
+    for (const item of this.#items()) item.firstElementChild.tabIndex = item.index === reachable ? 0 : -1;
   }
 
   #onKey(event) {

@@ -27,6 +27,8 @@ let listing = null;
 let place = { title: null, folder: "", search: "" };
 
 sort.value = SORTS.includes(preference("sort")) ? preference("sort") : SORTS[0];
+// The server wrote the cards of a folder by name. In another order they would move.
+if (sort.value !== SORTS[0]) list.replaceChildren();
 
 /**
  * Shows the folder of an address, or what a search finds below it.
@@ -76,16 +78,16 @@ function open() {
 
 function show() {
   const { total, folders, isScanning, isSearch, isLoaded, error } = listing;
-  byId("listing-error").hidden = !error;
+  byId("listing-error").hidden = error === null;
   byId("listing-error-text").textContent = error ?? "";
   if (!isLoaded) return;
   const isEmpty = !listing.length && !isScanning;
-  const isTop = !place.folder || place.title;
+  const isTop = !place.folder || place.title !== null;
   byId("count").textContent = `${isScanning ? "scanning… " : ""}${countText(folders.length, total)}${isSearch ? " found" : ""}`;
   byId("empty").hidden = !isEmpty || isSearch || !isTop;
   byId("no-folder").hidden = !isEmpty || isSearch || isTop;
   byId("no-match").hidden = !isEmpty || !isSearch;
-  grid.show(listing, { isCurrent: ({ title }) => isCurrentTitle(title) });
+  grid.show(listing, ({ title }) => isCurrentTitle(title));
 }
 
 function countText(folders, titles) {

@@ -38,12 +38,17 @@ const SCAN_POLL_MS = 2000;
  * @typedef {{ title?: Item, folder?: Folder }} Entry
  */
 
+/** @param {Item} title */
+const nameKey = ({ folder, name }) => `${folder}/${name}`;
+
 /** Event "change": the list, or a part of it, has changed. */
 export class Listing extends EventTarget {
   total = 0;
   /** Whether folders are entries: beside a player there are titles only. */
   showsFolders = true;
+  /** @type {boolean} */
   isScanning = false;
+  /** @type {boolean} */
   isLoaded = false;
   /** @type {string | null} why the list cannot be read */
   error = null;
@@ -54,6 +59,7 @@ export class Listing extends EventTarget {
   /** @type {Folder[]} */
   #folders = [];
   #items = new Map(); // Item by its place among the titles
+  #names = new Map(); // the number of loaded titles with a name, by folder and name
   #wanted = [0, PAGE_SIZE]; // the places on the screen
   #loading = null; // the AbortController of the request
   #isStale = false; // whether the items are older than a known change
@@ -88,6 +94,11 @@ export class Listing extends EventTarget {
     if (index < this.folders.length) return { folder: this.folders[index] };
     const title = this.#items.get(index - this.folders.length);
     return title ? { title } : null;
+  }
+
+  /** Whether another loaded title of the same folder has the same name. @param {Item} title */
+  hasNamesake(title) {
+    return this.#names.get(nameKey(title)) > 1;
   }
 
   /** The index of the title with these `views` among the loaded entries, or -1. */
@@ -200,9 +211,15 @@ export class Listing extends EventTarget {
     this.#folders = page.folders ?? [];
     this.isScanning = page.scanning;
     page.titles.forEach((title, index) => this.#items.set(page.offset + index, title));
+    this.#countNames();
     const middle = (this.#wanted[0] + this.#wanted[1]) / 2;
     if (this.#items.size <= ITEMS_MAX) return;
     for (const place of this.#items.keys()) if (Math.abs(place - middle) > ITEMS_MAX / 2) this.#items.delete(place);
+  }
+
+  #countNames() {
+    this.#names.clear();
+    for (const title of this.#items.values()) this.#names.set(nameKey(title), (this.#names.get(nameKey(title)) ?? 0) + 1);
   }
 
   #changed() {

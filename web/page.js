@@ -45,7 +45,7 @@ export function go(url, options) {
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[href]");
+  const link = event.target instanceof Element ? /** @type {HTMLAnchorElement | null} */ (event.target.closest("a[href]")) : null;
   const opensNewTab = event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
   if (!link || opensNewTab || link.origin !== location.origin || link.hash || !OWN.test(link.pathname)) return; // left to the browser
   event.preventDefault();

@@ -22,8 +22,8 @@ export function movePreviews(list) {
     if (current?.link === link) return;
     end();
     const title = link?.parentElement.entry?.title;
-    // What has no poster has no preview either.
-    if (!title || stillness.matches || !link.querySelector(".poster img")) return;
+    // Files that the server cannot read itself have posters only.
+    if (title?.kind !== "video" || title.width === null || stillness.matches) return;
     current = { link, controller: new AbortController(), image: null };
     move(current, title);
   };

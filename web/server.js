@@ -50,13 +50,17 @@ let source = null;
 let reconnectTimer;
 let last = null; // the number of the last known change
 let isWanted = false;
+let isBehind = false; // whether changes of titles were missed: they have no number
+
+const listen = (name, call, signal) =>
+  events.addEventListener(name, (event) => call(/** @type {CustomEvent} */ (event).detail), { signal });
 
 /**
  * Calls back with each changed job, and at each change of the titles: `{ changed: [title…], removed: [path…] }`, or
  * `{ all: true }` if any title may have changed.
  */
-export const onJob = (call, signal) => events.addEventListener("job", ({ detail }) => call(detail), { signal });
-export const onTitles = (call, signal) => events.addEventListener("titles", ({ detail }) => call(detail), { signal });
+export const onJob = (call, signal = undefined) => listen("job", call, signal);
+export const onTitles = (call, signal = undefined) => listen("titles", call, signal);
 
 /** Subscribes to all changes after this one. */
 export function subscribeSince(changed) {
@@ -73,7 +77,7 @@ export function subscribe() {
 
 /**
  * Connects while the page is visible only: browsers allow six HTTP/1.1 connections to a server, for all
- * tabs together. Nothing is lost, since the server sends all changes since the last number.
+ * tabs together. No change of a job is lost, since the server sends all since the last number; titles are read again.
  */
 function connect() {
   clearTimeout(reconnectTimer);
@@ -83,8 +87,14 @@ function connect() {
     last = Number(event.lastEventId);
     events.dispatchEvent(new CustomEvent("job", { detail: JSON.parse(event.data) }));
   });
-  source.addEventListener("titles", ({ data }) => events.dispatchEvent(new CustomEvent("titles", { detail: titleChanges(data) })));
+  source.addEventListener("titles", ({ data }) => dispatchTitles(titleChanges(data)));
+  source.addEventListener("open", () => {
+    if (!isBehind) return;
+    isBehind = false;
+    dispatchTitles({ all: true });
+  });
   source.addEventListener("error", () => {
+    isBehind = true;
     if (source?.readyState !== EventSource.CLOSED) return; // the browser reconnects
     source = null;
     reconnectTimer = setTimeout(connect, RECONNECT_MS);
@@ -96,12 +106,18 @@ function disconnect() {
   source = null;
 }
 
+const dispatchTitles = (detail) => events.dispatchEvent(new CustomEvent("titles", { detail }));
+
 function titleChanges(data) {
   const changes = JSON.parse(data || "{}");
   return Array.isArray(changes.changed) ? changes : { all: true };
 }
 
-document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) return connect();
+  isBehind ||= source !== null;
+  disconnect();
+});
 
 // ---- Images rendered on demand ---------------------------------------------
 

@@ -29,7 +29,7 @@ export class Storyboard {
     const tiles = (await cues(url, signal)).map(({ start, text }) => {
       const [sheet, area] = text.split("#xywh=");
       const [x, y, width, height] = area.split(",").map(Number);
-      return { start, sheet: new URL(sheet, new URL(url, location)).href, x, y, width, height };
+      return { start, sheet: new URL(sheet, new URL(url, location.href)).href, x, y, width, height };
     });
     return new Storyboard(tiles, title);
   }

@@ -21,6 +21,7 @@ const playback = new Playback(video);
 const controls = new Controls(byId("stage"), playback, { keys: "page" });
 
 let shown = null; // the title object on the page
+let hasOpened = false; // whether a title was on the page
 
 /** Shows a title; `path` is percent-encoded. The title that is on the page already goes on. */
 export function open(path, { play = false } = {}) {
@@ -28,10 +29,11 @@ export function open(path, { play = false } = {}) {
   shown = null;
   const name = nameOf({ path: decoded(path) });
   const views = `/v/${path}/`;
-  document.title = `${name} · Headwater`;
   byId("name").textContent = name;
   byId("facts").replaceChildren();
-  byId("missing").replaceChildren();
+  if (hasOpened) byId("missing").replaceChildren(); // what the server wrote about the first title stays
+  hasOpened = true;
+  document.title = `${name} · Headwater`;
   byId("download").href = SET.test(path) ? `${views}play.mp4` : `/media/${path}`;
   byId("hls").href = `${views}index.m3u8`;
   byId("dash").href = `${views}manifest.mpd`;
@@ -39,13 +41,14 @@ export function open(path, { play = false } = {}) {
   byId("inspect").href = `${views}inspect`;
   for (const id of ["next", "update", "chapters-list", "renditions", "addresses"]) byId(id).hidden = true;
   controls.hasNext = false;
+  document.body.classList.toggle("theatre", controls.isTheatre);
   showTitleJobs();
   playback.load(path, { at_s: timeInHash(location.hash), play });
 }
 
 /** Stops, for a page without a player. */
 export function close() {
-  if (controls.isTheatre) document.body.classList.remove("theatre");
+  document.body.classList.remove("theatre");
   playback.unload();
   shown = null;
 }

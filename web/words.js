@@ -29,8 +29,10 @@ export function clock(seconds) {
 
 /** "3 minutes ago", from an RFC 3339 date. */
 export function ago(date) {
-  const seconds = Math.max(0, (Date.now() - new Date(date)) / 1000);
-  for (const [unit, length] of [["day", 86_400], ["hour", 3600], ["minute", 60]]) {
+  const seconds = Math.max(0, (Date.now() - new Date(date).getTime()) / 1000);
+  /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+  const units = [["day", 86_400], ["hour", 3600], ["minute", 60]];
+  for (const [unit, length] of units) {
     if (seconds >= length) return past.format(-Math.floor(seconds / length), unit);
   }
   return "just now";
@@ -51,6 +53,7 @@ export function splitPath(path) {
   return { folder: path.slice(0, Math.max(slash, 0)), name: path.slice(slash + 1) };
 }
 
+/** An element of the document, of the kind that its caller knows. @type {(id: string) => any} */
 export const byId = (id) => document.getElementById(id);
 
 export function element(tag, className, ...children) {

@@ -65,7 +65,10 @@ impl Parameters {
                 Self { chunk: Some(*number), ..video(rendition) }
             }
             Operation::Audio { track } => Self { track: Some(*track), ..Self::default() },
-            Operation::Image(_) | Operation::Storyboard | Operation::Remux => Self::default(),
+            Operation::Image(_)
+            | Operation::Storyboard
+            | Operation::Remux
+            | Operation::SourcePoster { .. } => Self::default(),
         }
     }
 }

@@ -141,7 +141,7 @@ fn is_rendition(composed_stem: &[u8], extension: &[u8], name: &[u8]) -> bool {
 }
 
 /// Whether a file of this name can be a rendition.
-pub(super) fn is_packageable(name: &[u8]) -> bool {
+pub fn is_packageable(name: &[u8]) -> bool {
     let (_, extension) = split_stem(name);
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

@@ -11,7 +11,10 @@ use super::{
     readiness::Waiting,
 };
 use crate::{
-    extent::{Caching, Content, Extent, Extents, Validator, disk::File},
+    extent::{
+        Caching, Content, Extent, Extents, Validator,
+        disk::{File, Version},
+    },
     library::MediaPath,
     package::{
         stills::{self, StillsError},
@@ -97,27 +100,13 @@ impl<'a> TitleImages<'a> {
         caching: Caching,
         wait_timeout: Duration,
     ) -> Result<Option<Content>, Error> {
-        let (artifacts, spec) = (self.artifacts()?, self.spec(image));
-        let tag = format!("{}-{}", spec.key(), name.replace('.', "-"));
-        let status = artifacts.obtain(spec, wait_timeout).await?;
-        let Some(file) = open_if_ready(&artifacts, status, name).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Content {
-            validator: Some(Validator::new(&tag)),
-            last_modified: Some(file.identity().modified()),
-            extents: Extents::from(Extent::whole(file)),
-            media_type: match format {
-                ImageFormat::Jpg => "image/jpeg",
-                ImageFormat::Webp => "image/webp",
-            },
-            caching,
-        }))
+        rendered(&artifacts(self.titles)?, self.spec(image), name, format, caching, wait_timeout)
+            .await
     }
 
     /// All tiles of all sheets in one BIF file; `None` if a sheet's job does not end within the timeout.
     pub async fn bif(&self, wait_timeout: Duration) -> Result<Option<Content>, Error> {
-        let (artifacts, storyboard) = (self.artifacts()?, self.storyboard());
+        let (artifacts, storyboard) = (artifacts(self.titles)?, self.storyboard());
         let geometry = storyboard.geometry;
         // Enqueues all jobs before it waits for any.
         let sheets = (1..=geometry.sheets())
@@ -144,16 +133,54 @@ impl<'a> TitleImages<'a> {
         }))
     }
 
-    fn artifacts(&self) -> Result<Arc<Artifacts>, Error> {
-        let none = Error::DatabaseUnavailable(
-            "cannot render this image: no database; see the server's log",
-        );
-        self.titles.artifacts.load_full().ok_or(none)
-    }
-
     fn spec(&self, image: ImageSpec) -> JobSpec {
         JobSpec::new(self.title, self.opened.source, Operation::Image(image))
     }
+}
+
+/// The poster of a file that is no movie itself; `None` if its job does not end within the timeout.
+pub async fn source_poster(
+    titles: &Titles,
+    title: &MediaPath,
+    version: Version,
+    width: u32,
+    wait_timeout: Duration,
+) -> Result<Option<Content>, Error> {
+    let spec = JobSpec::new(title, version, Operation::SourcePoster { width });
+    let (format, caching) = (ImageFormat::Jpg, Caching::File);
+    rendered(&artifacts(titles)?, spec, "poster.jpg", format, caching, wait_timeout).await
+}
+
+fn artifacts(titles: &Titles) -> Result<Arc<Artifacts>, Error> {
+    let none =
+        Error::DatabaseUnavailable("cannot render this image: no database; see the server's log");
+    titles.artifacts.load_full().ok_or(none)
+}
+
+/// The file `name` of a job's artifact; `None` if the job does not end within the timeout.
+async fn rendered(
+    artifacts: &Arc<Artifacts>,
+    spec: JobSpec,
+    name: &str,
+    format: ImageFormat,
+    caching: Caching,
+    wait_timeout: Duration,
+) -> Result<Option<Content>, Error> {
+    let tag = format!("{}-{}", spec.key(), name.replace('.', "-"));
+    let status = artifacts.obtain(spec, wait_timeout).await?;
+    let Some(file) = open_if_ready(artifacts, status, name).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Content {
+        validator: Some(Validator::new(&tag)),
+        last_modified: Some(file.identity().modified()),
+        extents: Extents::from(Extent::whole(file)),
+        media_type: match format {
+            ImageFormat::Jpg => "image/jpeg",
+            ImageFormat::Webp => "image/webp",
+        },
+        caching,
+    }))
 }
 
 async fn open_if_ready(

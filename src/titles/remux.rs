@@ -129,6 +129,18 @@ pub async fn spec(
     Ok(JobSpec::new(title, version, Operation::Remux))
 }
 
+/// Whether a file that was refused as a movie itself is not remuxed yet. Enqueues no job.
+///
+/// Fails if no job can remux it.
+pub async fn is_missing(
+    titles: &Titles,
+    title: &MediaPath,
+    (file, refused): (&Arc<File>, &MovieRefused),
+) -> Result<bool, Error> {
+    let version = titles.version(file);
+    Ok(progress(titles, title, (file, version), refused).await?.is_some())
+}
+
 /// How far the remux of a file is, which was refused as a movie itself. Enqueues no job.
 ///
 /// Fails if no job can remux it.

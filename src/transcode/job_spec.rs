@@ -53,6 +53,11 @@ pub enum Operation {
     },
     /// Remuxes a file that is no MP4: `movie.mp4`.
     Remux,
+    /// Renders the poster of a file that is no MP4, before it is remuxed: `poster.jpg`.
+    SourcePoster {
+        /// Its width in pixels; less if the video is narrower.
+        width: u32,
+    },
 }
 
 /// An image to render.
@@ -136,6 +141,7 @@ impl JobSpec {
             Operation::Chunk { .. } => "chunk",
             Operation::Audio { .. } => "audio",
             Operation::Remux => "remux",
+            Operation::SourcePoster { .. } => "poster",
         }
     }
 
@@ -150,6 +156,9 @@ impl JobSpec {
             }
             Operation::Audio { track } => format!("aac-{track}"),
             Operation::Remux => format!("remux{}", remux::FORMAT_VERSION),
+            Operation::SourcePoster { width } => {
+                format!("source-poster{}-{width}", images::FORMAT_VERSION)
+            }
         };
         Key::new(format!("{}-{suffix}", self.version)).expect("digits, letters and hyphens")
     }
@@ -175,7 +184,9 @@ impl JobSpec {
         match self.operation {
             Operation::Rendition { .. } | Operation::Chunk { .. } => Class::Encode,
             Operation::Image(ImageSpec::Thumbnail { .. }) => Class::Thumbnail,
-            Operation::Storyboard | Operation::Image(_) => Class::Image,
+            Operation::Storyboard | Operation::Image(_) | Operation::SourcePoster { .. } => {
+                Class::Image
+            }
             // Encoding audio takes no longer than copying a title.
             Operation::Audio { .. } | Operation::Remux => Class::Remux,
         }
@@ -190,7 +201,9 @@ impl JobSpec {
             }
             Operation::Storyboard => (REQUESTED_PRIORITY, IMAGE_ATTEMPTS),
             Operation::Image(ImageSpec::Thumbnail { .. }) => (THUMBNAIL_PRIORITY, IMAGE_ATTEMPTS),
-            Operation::Image(_) => (INTERACTIVE_PRIORITY, IMAGE_ATTEMPTS),
+            Operation::Image(_) | Operation::SourcePoster { .. } => {
+                (INTERACTIVE_PRIORITY, IMAGE_ATTEMPTS)
+            }
             Operation::Audio { .. } | Operation::Remux => (INTERACTIVE_PRIORITY, ENCODE_ATTEMPTS),
         };
         JobSubmission {

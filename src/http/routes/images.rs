@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    extent::{Caching, Content, Text},
+    extent::{Caching, Content, Text, disk::Version},
     http::{
         Error, Site,
         query::Query,
@@ -16,7 +16,7 @@ use crate::{
         storyboard::{ImageFormat, json, vtt},
     },
     titles::{
-        images::TitleImages,
+        images::{self, TitleImages},
         media_types::{HLS, VTT},
         opened::Opened,
     },
@@ -83,6 +83,20 @@ pub(super) async fn resource(
         }
     };
     Ok(described(opened, Text::new(text, media_type, Caching::Manifest)))
+}
+
+/// The poster of a file that is no movie itself, and not remuxed: of its own first key frames, or its cover
+/// art. It has the requested width; height and fit are those of the file.
+pub(super) async fn source_poster(
+    site: &Site,
+    title: &MediaPath,
+    version: Version,
+    query: Query<'_>,
+) -> Result<Resource, Error> {
+    let requested = Requested::parse(query)?;
+    let (width, timeout) = (requested.size.width(), requested.wait_timeout(site));
+    let poster = images::source_poster(&site.titles, title, version, width, timeout).await?;
+    requested.ready_or_pending(poster)
 }
 
 /// A file of the storyboard's folder.

@@ -28,7 +28,7 @@ use crate::{
         opened::{Opened, Timing},
         progressive::{self, Selection},
         readiness::{Waiting, if_ready},
-        remux::RemuxStart,
+        remux::{self, RemuxStart},
         required_video, segments,
         sets::{Member, Set},
         text_files,
@@ -154,6 +154,13 @@ async fn resource(
     if let (View::Text(name), Err(_)) = (view, &index) {
         let text = text_beside(titles, title, (file, index), (*name, begun));
         return Ok((Resource::Text(Box::pin(text).await?), None));
+    }
+    if let (View::Poster, Err(refused)) = (view, &index)
+        && Box::pin(remux::is_missing(titles, title, (&file, refused))).await?
+    {
+        let version = titles.version(&file);
+        let poster = Box::pin(images::source_poster(site, title, version, request.query));
+        return Ok((poster.await?, None));
     }
     let start = if view.is_image() { RemuxStart::Never } else { RemuxStart::Enqueue };
     let opened = titles.open_indexed(title, (file, index), start, begun, *waiting).await?;

@@ -4,32 +4,38 @@
 use super::report::{Plays, Verdict};
 use crate::{
     extent::{ReadAt, ReadError},
-    movie::matroska_head::{self, Head},
+    movie::{
+        codec::{Codec, FourCc},
+        matroska_head::{self, Head},
+    },
     package::container::{Container, FIRST_BYTES},
 };
 
-/// Codecs of Matroska, by the beginning of their identifiers, with their names, and whether browsers decode
-/// them: yes if WebM may have them. The first match counts.
-const CODECS: [(&str, &str, Plays); 19] = [
-    ("V_VP8", "VP8", Plays::Yes),
-    ("V_VP9", "VP9", Plays::Yes),
-    ("V_AV1", "AV1", Plays::Yes),
-    ("V_MPEG4/ISO/AVC", "H.264", Plays::Depends),
-    ("V_MPEGH/ISO/HEVC", "HEVC", Plays::Depends),
-    ("V_MPEG4", "MPEG-4 Visual", Plays::No),
-    ("V_MPEG2", "MPEG-2", Plays::No),
-    ("V_MPEG1", "MPEG-1", Plays::No),
-    ("V_PRORES", "ProRes", Plays::No),
-    ("A_OPUS", "Opus", Plays::Yes),
-    ("A_VORBIS", "Vorbis", Plays::Yes),
-    ("A_AAC", "AAC", Plays::Depends),
-    ("A_FLAC", "FLAC", Plays::Depends),
-    ("A_MPEG/L3", "MP3", Plays::Depends),
-    ("A_PCM", "PCM", Plays::Depends),
-    ("A_AC3", "AC-3", Plays::No),
-    ("A_EAC3", "Enhanced AC-3", Plays::No),
-    ("A_DTS", "DTS", Plays::No),
-    ("A_TRUEHD", "Dolby TrueHD", Plays::No),
+/// Codecs of Matroska that browsers decode, by the beginning of their identifiers: yes if WebM may have them.
+const DECODED: [(&str, Plays); 11] = [
+    ("V_VP8", Plays::Yes),
+    ("V_VP9", Plays::Yes),
+    ("V_AV1", Plays::Yes),
+    ("V_MPEG4/ISO/AVC", Plays::Depends),
+    ("V_MPEGH/ISO/HEVC", Plays::Depends),
+    ("A_OPUS", Plays::Yes),
+    ("A_VORBIS", Plays::Yes),
+    ("A_AAC", Plays::Depends),
+    ("A_FLAC", Plays::Depends),
+    ("A_MPEG/L3", Plays::Depends),
+    ("A_PCM", Plays::Depends),
+];
+
+/// Other codecs that people know by a name.
+const NOT_DECODED: [(&str, Codec); 8] = [
+    ("V_MPEG4", Codec::Mpeg4Visual),
+    ("V_MPEG2", Codec::Mpeg2Video),
+    ("V_MPEG1", Codec::Mpeg1Video),
+    ("V_PRORES", Codec::ProRes),
+    ("A_AC3", Codec::Ac3),
+    ("A_EAC3", Codec::Eac3),
+    ("A_DTS", Codec::Dts),
+    ("A_TRUEHD", Codec::Other(FourCc(*b"mlpa"))),
 ];
 
 const SAFARI_DEPENDS: &str =
@@ -111,35 +117,32 @@ fn no(container: Container) -> Verdict {
 
 /// Browsers play WebM with the codecs that it may have; Matroska depends on the browser.
 fn matroska(container: Container, head: &Head) -> Verdict {
-    let tracks: Vec<_> =
-        head.video.iter().chain(&head.audio).map(|codec| decoding(codec)).collect();
-    let Some(worst) = tracks.iter().map(|(_, plays)| *plays).max() else {
-        return Verdict { plays: Plays::No, reason: "its head names no tracks".to_owned() };
-    };
-    let (plays, reason) = match (container, worst) {
-        (_, Plays::No) => {
-            let names = tracks.iter().filter(|(_, plays)| *plays == Plays::No);
-            let names: Vec<_> = names.map(|(name, _)| name.as_str()).collect();
-            return Verdict {
-                plays: worst,
-                reason: format!("no decoder for {}", names.join(" and ")),
-            };
+    let codecs = || head.video.iter().chain(&head.audio);
+    let not_decoded: Vec<_> = codecs().filter_map(|codec| decoding(codec).err()).collect();
+    let (plays, reason) = match codecs().filter_map(|codec| decoding(codec).ok()).max() {
+        _ if !not_decoded.is_empty() => {
+            (Plays::No, format!("no decoder for {}", not_decoded.join(" and ")))
         }
-        (Container::WebM, Plays::Yes) => (Plays::Yes, SAFARI_DEPENDS),
-        _ => (
-            Plays::Depends,
-            "Matroska depends on the browser: Chrome and new versions of Firefox play it",
-        ),
+        None => (Plays::No, "its head names no tracks".to_owned()),
+        Some(Plays::Yes) if container == Container::WebM => (Plays::Yes, SAFARI_DEPENDS.to_owned()),
+        Some(_) => {
+            let reason =
+                "Matroska depends on the browser: Chrome and new versions of Firefox play it";
+            (Plays::Depends, reason.to_owned())
+        }
     };
-    Verdict { plays, reason: reason.to_owned() }
+    Verdict { plays, reason }
 }
 
-/// The name of a codec, and whether browsers decode it.
-fn decoding(codec: &str) -> (String, Plays) {
-    match CODECS.iter().find(|(begin, ..)| codec.starts_with(begin)) {
-        Some((_, name, plays)) => ((*name).to_owned(), *plays),
-        None => (codec.replace(char::is_control, ""), Plays::No),
+/// Whether browsers decode a codec; the error is its name.
+fn decoding(codec: &str) -> Result<Plays, String> {
+    if let Some((_, plays)) = DECODED.iter().find(|(begin, _)| codec.starts_with(begin)) {
+        return Ok(*plays);
     }
+    Err(match NOT_DECODED.iter().find(|(begin, _)| codec.starts_with(begin)) {
+        Some((_, known)) => known.to_string(),
+        None => codec.replace(char::is_control, ""),
+    })
 }
 
 /// The packet of the first page of Ogg, which names the codec of the first stream (RFC 3533 section 6).

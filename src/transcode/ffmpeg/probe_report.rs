@@ -105,6 +105,10 @@ pub struct Stream {
     pub has_b_frames: i64,
     /// `progressive`, or the order of the fields of interlaced video.
     pub field_order: Option<String>,
+    /// The shape of a pixel, width to height: `64:45`, or `0:1` if unknown.
+    pub sample_aspect_ratio: Option<String>,
+    /// The matrix between YCbCr and RGB: `bt709`, `smpte170m`.
+    pub color_space: Option<String>,
     /// The transfer function: `smpte2084` and `arib-std-b67` are HDR.
     pub color_transfer: Option<String>,
     /// The unit of its timestamps: `1/1000`.
@@ -199,6 +203,18 @@ impl Stream {
     /// Whether the stream is interlaced video.
     pub fn is_interlaced(&self) -> bool {
         matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt"))
+    }
+
+    /// Width and height in square pixels, if the stream is video.
+    pub fn display_size(&self) -> Option<(u32, u32)> {
+        let (width, height) =
+            self.width.zip(self.height).filter(|size| size.0 > 0 && size.1 > 0)?;
+        let shape = self.sample_aspect_ratio.as_deref().and_then(|ratio| ratio.split_once(':'));
+        let number = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
+        let shape = shape.and_then(|(wide, high)| number(wide).zip(number(high)));
+        let (wide, high) = shape.unwrap_or((1, 1));
+        let stretched = u64::from(width).checked_mul(wide)? / high;
+        Some((u32::try_from(stretched.max(1)).ok()?, height))
     }
 
     /// Whether the stream is HDR video.

@@ -5,9 +5,12 @@
 //! grey. ffmpeg applies a rotation by a multiple of 90 degrees.
 
 use super::size::Size;
-use crate::movie::{
-    Track,
-    codec::{Media, VideoRange},
+use crate::{
+    movie::{
+        Track,
+        codec::{Media, VideoRange},
+    },
+    transcode::ffmpeg::probe_report::Stream,
 };
 
 /// The properties of a video track that its filters depend on.
@@ -21,6 +24,11 @@ pub struct SourceVideo {
     may_be_interlaced: bool,
     /// Whether ffmpeg has to turn the frames.
     pub(super) is_turned: bool,
+}
+
+/// The matrix of video that specifies none: the default of browsers.
+fn usual_matrix(height: u32) -> &'static str {
+    if height >= 720 { "bt709" } else { "bt601" }
 }
 
 impl SourceVideo {
@@ -41,9 +49,7 @@ impl SourceVideo {
             5 | 6 => "bt601",
             7 => "smpte240m",
             9 | 10 => "bt2020",
-            // Unspecified: the default of browsers.
-            _ if video.height >= 720 => "bt709",
-            _ => "bt601",
+            _ => usual_matrix(video.height.into()),
         };
         Self {
             range: video.range,
@@ -51,6 +57,29 @@ impl SourceVideo {
             long_side: u32::from(video.width.max(video.height)),
             may_be_interlaced: video.scan.may_be_interlaced(),
             is_turned: track.shape.is_some_and(|shape| shape.orientation.is_turned()),
+        }
+    }
+
+    /// The properties of a stream that ffprobe reports.
+    pub fn from_probe(stream: &Stream) -> Self {
+        let (width, height) = (stream.width.unwrap_or(0), stream.height.unwrap_or(0));
+        Self {
+            range: match stream.color_transfer.as_deref() {
+                Some("smpte2084") => VideoRange::Pq,
+                Some("arib-std-b67") => VideoRange::Hlg,
+                _ => VideoRange::Sdr,
+            },
+            matrix: match stream.color_space.as_deref() {
+                Some("bt709") => "bt709",
+                Some("fcc") => "fcc",
+                Some("bt470bg" | "smpte170m") => "bt601",
+                Some("smpte240m") => "smpte240m",
+                Some("bt2020nc" | "bt2020c") => "bt2020",
+                _ => usual_matrix(height),
+            },
+            long_side: width.max(height),
+            may_be_interlaced: stream.is_interlaced(),
+            is_turned: false,
         }
     }
 

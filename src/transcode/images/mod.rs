@@ -15,7 +15,10 @@ pub use self::{
     filters::SourceVideo,
     size::{DEFAULT_WIDTH, Fit, SIDE_MAX, SIDE_MIN, Size, SizeError, SizeRequest},
 };
-use crate::package::storyboard::{COLUMNS, Geometry, ImageFormat, ROWS, Sheet};
+use crate::{
+    package::storyboard::{COLUMNS, Geometry, ImageFormat, ROWS, Sheet},
+    transcode::ffmpeg::{arguments::FILE, probe_report::Stream},
+};
 
 /// Version of the rendered images. Increase it with every change of the output.
 pub const FORMAT_VERSION: u64 = 2;
@@ -24,13 +27,17 @@ pub const FORMAT_VERSION: u64 = 2;
 const POSTER_CANDIDATES: u32 = 8;
 /// The number of frames of an animated preview, two a second.
 const PREVIEW_FRAMES: u32 = 12;
+/// The part of a file without an index that a poster is selected from, in seconds: it is read whole.
+const SOURCE_POSTER_SPAN_S: u64 = 30;
+/// The input: the small movie of the needed samples.
+const SMALL_MOVIE: &[&str] = &["-f", "mov", "-i", "pipe:0"];
 /// A frame is black if this percentage of its pixels is.
 const BLACK_PERCENT: u32 = 90;
 
 /// The arguments of ffmpeg and the expected outputs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RenderPlan {
-    /// The arguments. The input is `pipe:0`.
+    /// The arguments, with the input.
     pub arguments: Vec<OsString>,
     /// The files that the working folder then contains.
     pub outputs: Vec<RenderedImage>,
@@ -88,15 +95,32 @@ pub fn preview_times_ms(duration_ms: u64) -> Vec<u64> {
 /// Plans a poster from the frames at [these times](poster_times_ms): the most representative frame
 /// (ffmpeg's `thumbnail` filter) of those that are not black, or of all if all are black.
 pub fn plan_poster(source: SourceVideo, size: Size, format: ImageFormat) -> RenderPlan {
+    let filters = format!("[0:v:0]{}", poster_filters(source, size));
+    plan_single("poster", SMALL_MOVIE, &filters, source, size, format)
+}
+
+/// Plans the poster of a file whose index is not known, from key frames after `start_ms`; of cover art, if
+/// that is `None`. The input is the file itself.
+pub fn plan_source_poster(stream: &Stream, start_ms: Option<u64>, size: Size) -> RenderPlan {
+    let source = SourceVideo::from_probe(stream);
+    let seek = start_ms.map(|start_ms| {
+        format!("-skip_frame nokey -noaccurate_seek -ss {start_ms}ms -t {SOURCE_POSTER_SPAN_S}")
+    });
+    let mut input: Vec<&str> = seek.iter().flat_map(|seek| seek.split(' ')).collect();
+    input.extend(["-i", FILE]);
+    let filters = format!("[0:{}]{}", stream.index, poster_filters(source, size));
+    plan_single("poster", &input, &filters, source, size, ImageFormat::Jpg)
+}
+
+fn poster_filters(source: SourceVideo, size: Size) -> String {
     let representative = format!("thumbnail={POSTER_CANDIDATES}");
-    let filters = format!(
-        "[0:v:0]{},split[all][bright];\
+    format!(
+        "{},split[all][bright];\
          [bright]blackframe=amount=0:threshold=32,\
          metadata=select:key=lavfi.blackframe.pblack:value={BLACK_PERCENT}:function=less,\
          {representative}[first];[all]{representative}[else];[first][else]concat",
         source.filters(size)
-    );
-    plan_single("poster", &filters, source, size, format)
+    )
 }
 
 /// Plans a thumbnail: the frame of a [second](crate::package::stills::Stills::second) of the small movie.
@@ -110,7 +134,7 @@ pub fn plan_thumbnail(
         0 => format!("[0:v:0]{}", source.filters(size)),
         second => format!("[0:v:0]trim=start={second},{}", source.filters(size)),
     };
-    plan_single("thumbnail", &filters, source, size, format)
+    plan_single("thumbnail", SMALL_MOVIE, &filters, source, size, format)
 }
 
 /// Plans a storyboard sheet and its tiles from one frame a second: `sheet.jpg`, `sheet.webp`, and `1.jpg`
@@ -126,7 +150,7 @@ pub fn plan_sheet(source: SourceVideo, geometry: &Geometry, sheet: Sheet) -> Ren
         source.filters(tile),
         one_frame_per_second(sheet.tiles),
     );
-    let mut arguments = Arguments::with_input(source, tile, &filters);
+    let mut arguments = Arguments::with_input(SMALL_MOVIE, source, tile, &filters);
     arguments.add_output("[tiles]", &["-c:v", "mjpeg", "-q:v", "4", "-f", "image2"], "%d.jpg");
     let jpeg = ["-c:v", "mjpeg", "-q:v", "5", "-frames:v", "1", "-update", "1", "-f", "image2"];
     arguments.add_output("[jpg]", &jpeg, "sheet.jpg");
@@ -154,7 +178,7 @@ pub fn plan_preview(source: SourceVideo, size: Size) -> RenderPlan {
         source.filters(size),
         one_frame_per_second(PREVIEW_FRAMES),
     );
-    let mut arguments = Arguments::with_input(source, size, &filters);
+    let mut arguments = Arguments::with_input(SMALL_MOVIE, source, size, &filters);
     let webp = ["-c:v", "libwebp_anim", "-quality", "60", "-compression_level", "3", "-loop", "0"];
     arguments.add_output("[out]", &webp, "preview.webp");
     let preview =
@@ -172,6 +196,7 @@ fn one_frame_per_second(count: u32) -> String {
 
 fn plan_single(
     name: &str,
+    input: &[&str],
     filters: &str,
     source: SourceVideo,
     size: Size,
@@ -182,7 +207,7 @@ fn plan_single(
         ImageFormat::Jpg => format!("{filters}[out]"),
         ImageFormat::Webp => format!("{filters},{STUDIO_RANGE}[out]"),
     };
-    let mut arguments = Arguments::with_input(source, size, &filters);
+    let mut arguments = Arguments::with_input(input, source, size, &filters);
     let encoder: &[&str] = match format {
         ImageFormat::Jpg => &["-c:v", "mjpeg", "-q:v", "3", "-update", "1", "-f", "image2"],
         ImageFormat::Webp => &["-c:v", "libwebp", "-quality", "80"],
@@ -197,7 +222,7 @@ fn plan_single(
 struct Arguments(Vec<OsString>);
 
 impl Arguments {
-    fn with_input(source: SourceVideo, size: Size, filters: &str) -> Self {
+    fn with_input(input: &[&str], source: SourceVideo, size: Size, filters: &str) -> Self {
         let mut arguments = Self(Vec::new());
         arguments.add(&["-threads", "1"]);
         if source.is_far_larger_than(size) {
@@ -211,7 +236,7 @@ impl Arguments {
             // counters with them.
             arguments.add(&["-reinit_filter", "0"]);
         }
-        arguments.add(&["-f", "mov", "-i", "pipe:0"]);
+        arguments.add(input);
         arguments.add(&["-filter_complex_threads", "1", "-filter_complex", filters]);
         arguments
     }

@@ -94,6 +94,11 @@ impl SizeRequest {
         Self::new(pixels("width", width)?, pixels("height", height)?, fit)
     }
 
+    /// The requested width; without one, the default.
+    pub fn width(self) -> u32 {
+        self.width.unwrap_or(DEFAULT_WIDTH)
+    }
+
     /// The size for video of a display size. Images are never enlarged: the requested area shrinks
     /// instead, and keeps its aspect ratio.
     pub fn resolve(self, (width, height): (u32, u32)) -> Size {

@@ -22,7 +22,7 @@ use crate::{
 pub(super) const BYTES_MAX: u64 = 16 << 20;
 
 /// The maximum time to render an image.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
 impl JobRunner {
     /// Lists the sheets of a storyboard that do not exist yet.

@@ -5,6 +5,7 @@ mod failure;
 mod images;
 mod remux;
 mod renditions;
+mod source_poster;
 
 use std::{
     num::NonZeroU64,
@@ -124,7 +125,9 @@ impl JobRunner {
                 let opened = self.open(spec).await?;
                 Ok(self.rendition_bytes(&opened, &spec.operation, rendition))
             }
-            Operation::Image(_) | Operation::Storyboard => Ok(images::BYTES_MAX),
+            Operation::Image(_) | Operation::Storyboard | Operation::SourcePoster { .. } => {
+                Ok(images::BYTES_MAX)
+            }
             Operation::Audio { track } => audio::bytes_max(&self.open(spec).await?, *track),
             Operation::Remux => self.remux_bytes(&self.open_source(spec).await?),
         }
@@ -157,9 +160,14 @@ impl JobRunner {
         folder: &Path,
         context: JobContext,
     ) -> Result<NextStep, Failure> {
-        if spec.operation == Operation::Remux {
+        if let Operation::Remux | Operation::SourcePoster { .. } = spec.operation {
             let source = self.open_source(spec).await?;
-            self.remux(&source, folder, context).await?;
+            match spec.operation {
+                Operation::SourcePoster { width } => {
+                    self.render_source_poster(&source, width, folder, context).await?;
+                }
+                _ => self.remux(&source, folder, context).await?,
+            }
             self.check_unchanged(&source).await?;
             return Ok(NextStep::Publish);
         }
@@ -181,7 +189,7 @@ impl JobRunner {
                 self.render_image(&opened, image, folder, context).await?;
                 NextStep::Publish
             }
-            Operation::Remux => unreachable!("handled above"),
+            Operation::Remux | Operation::SourcePoster { .. } => unreachable!("handled above"),
         };
         self.check_unchanged(&opened.source).await?;
         Ok(next)

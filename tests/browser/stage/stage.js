@@ -10,7 +10,7 @@ const [width, height] = parameters.get("shape")?.split("x") ?? [];
 if (width) Object.assign(video, { width, height }); // as the server writes them
 
 const playback = new Playback(video);
-const controls = new Controls(stage, playback, { keys: parameters.get("keys") ?? "page", title: "A title" });
+const controls = new Controls(stage, playback, { keys: parameters.get("keys") ?? "page" });
 const heard = [];
 for (const name of ["next", "theatre"]) controls.addEventListener(name, () => heard.push(name));
 

@@ -116,3 +116,68 @@ fn a_title_that_is_no_movie_has_a_page_with_what_is_known() {
     assert!(text(&page).contains("<audio controls"), "{}", text(&page));
     assert!(meta(text(&page), "og:audio").unwrap().ends_with("/media/song.mp3"));
 }
+
+/// The names on the cards of a document, in their order.
+fn cards(document: &str) -> Vec<&str> {
+    let behind = document.split("<bdi class=\"name\">").skip(1);
+    behind.filter_map(|rest| rest.split_once("</bdi>").map(|(name, _)| name)).collect()
+}
+
+#[test]
+fn the_page_of_a_folder_lists_folders_and_titles_as_links() {
+    let folder = folder();
+    for number in [10, 2, 1] {
+        folder.put(format!("series/Ep {number}.mp4"), "");
+    }
+    let serving = serve(&folder);
+    serving.until_scanned();
+    let home = serving.get("/", &[]);
+    let names = cards(text(&home));
+    assert_eq!(names[..2], ["films", "series"]);
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert!(text(&home).contains("<a class=\"folder\" href=\"/library/series/\""));
+    assert!(text(&home).contains("2 folders, 2 titles"));
+    let series = serving.get("/library/series/", &[]);
+    assert_eq!(cards(text(&series)), ["Ep 1", "Ep 2", "Ep 10"]);
+    assert!(text(&series).contains("<li><a href=\"/\"><bdi>Library</bdi></a></li>"));
+    assert!(text(&series).contains("<title>series · Headwater</title>"));
+    assert!(text(&series).contains("href=\"/watch/series/Ep%2010.mp4\""));
+    let watch = serving.get("/watch/series/Ep%202.mp4", &[]);
+    assert_eq!(cards(text(&watch)), ["Ep 1", "Ep 2", "Ep 10"]);
+    assert!(text(&watch).contains("title=\"Ep 2\" aria-current=\"page\""));
+    assert!(text(&watch).contains("<li><a href=\"/library/series/\"><bdi>series</bdi></a></li>"));
+}
+
+#[test]
+fn the_page_of_a_folder_without_titles_is_404() {
+    let folder = folder();
+    let serving = serve(&folder);
+    serving.until_scanned();
+    for target in ["/library/none/", "/library/song.mp3/", "/library/../x/", "/library/%zz/"] {
+        let page = serving.get(target, &[]);
+        assert_eq!(page.status, 404, "{target}");
+        assert!(text(&page).contains("This folder is not in the library"), "{target}");
+    }
+    assert_eq!(serving.get("/library/films", &[]).status, 200);
+    assert_eq!(serving.get("/library/", &[]).status, 200);
+}
+
+#[test]
+fn a_document_lists_what_a_search_finds_and_leads_to_the_next_titles() {
+    let folder = folder();
+    for number in 0..150 {
+        folder.put(format!("many/{number}.mp4"), "");
+    }
+    let serving = serve(&folder);
+    serving.until_scanned();
+    let found = serving.get("/?search=sky+sea", &[]);
+    assert_eq!(cards(text(&found)), ["Sea &amp; sky"]);
+    assert!(text(&found).contains("<bdi class=\"fact\">films</bdi>"));
+    let first = serving.get("/library/many/", &[]);
+    assert_eq!(cards(text(&first)).len(), 100);
+    let next = "/library/many/?search=&amp;offset=100";
+    assert!(text(&first).contains(&format!("<a href=\"{next}\">Next</a>")));
+    assert_eq!(cards(text(&serving.get(&next.replace("&amp;", "&"), &[]))).len(), 50);
+    // What is no number is the beginning.
+    assert_eq!(cards(text(&serving.get("/library/many/?offset=x", &[]))).len(), 100);
+}

@@ -12,6 +12,9 @@ use crate::support::{
     streams::{CLOCK, put_sample},
 };
 
+/// The origin that the requests of a test client name.
+const ORIGIN: &str = "http://localhost";
+
 const SRT: &str = "1\n00:00:01,000 --> 00:00:02,000\nA word\n";
 
 #[track_caller]
@@ -28,11 +31,10 @@ fn facts(document: &Value) -> Value {
 /// Every URL of a document responds, by the status that a player expects.
 #[track_caller]
 fn urls_lead_to_resources(serving: &Serving, document: &Value) {
-    let origin = format!("http://{}", serving.address);
     let members = ["file", "mp4", "hls", "dash", "watch"].map(|name| &document[name]);
     let texts = document["texts"].as_array().expect("a list").iter().map(|text| &text["url"]);
     for url in members.into_iter().chain(texts).filter_map(Value::as_str) {
-        let target = url.strip_prefix(&origin).expect("an absolute URL of this server");
+        let target = url.strip_prefix(ORIGIN).expect("an absolute URL of this server");
         let response = serving.get(target, &[]);
         assert_eq!(response.status, 200, "{url}: {}", String::from_utf8_lossy(&response.body));
     }
@@ -64,7 +66,7 @@ fn an_ordinary_title_has_tracks_texts_and_absolute_urls() {
         (&rendition["height"], &rendition["codec"], &rendition["is_original"]),
         (&360.into(), &"h264".into(), &true.into())
     );
-    let at = |view: &str| format!("http://{}/v/films/The%20clock.mp4/{view}", serving.address);
+    let at = |view: &str| format!("{ORIGIN}/v/films/The%20clock.mp4/{view}");
     let text = |name: &str, language: &str, label: &str, kind: &str| {
         let url = at(name);
         json!({ "url": url, "language": language, "label": label, "is_default": false,
@@ -78,8 +80,7 @@ fn an_ordinary_title_has_tracks_texts_and_absolute_urls() {
     assert_eq!(found["texts"], json!(texts));
     assert_eq!(found["hls"], at("index.m3u8"));
     assert_eq!(found["chapters"], json!([]));
-    let origin = format!("http://{}", serving.address);
-    assert_eq!(found["embed"], format!("{origin}/embed/films/The%20clock.mp4"));
+    assert_eq!(found["embed"], format!("{ORIGIN}/embed/films/The%20clock.mp4"));
     urls_lead_to_resources(&serving, &found);
 }
 

@@ -9,3 +9,4 @@ mod inspection_sentences; // every sentence of a report, of a file of which it i
 mod long_movie; // a movie of a day at 60 frames a second
 mod remux; // other containers, remuxed on the first request
 mod sandbox; // the sandbox, by attempts to leave it
+mod source_posters; // posters of files that are no movies, before a remux

@@ -122,7 +122,7 @@ fn matroska_is_remuxed_without_touching_a_sample() {
     let source = make(&folder, "film.mkv", &format!("{AVC} -c:a aac"));
     let program = serve(&folder);
     // A client that lists the library fetches images, which must not remux every file.
-    assert_eq!(program.get("/v/film.mkv/poster.jpg", &[]).status, 404);
+    assert_eq!(program.get("/v/film.mkv/storyboard.vtt", &[]).status, 404);
     let manifest = after_remux(&program, "/v/film.mkv/index.m3u8");
     let manifest = String::from_utf8(manifest.body).expect("text");
     assert!(manifest.contains("CODECS=\"avc1."), "{manifest}");

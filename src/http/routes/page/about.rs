@@ -1,13 +1,18 @@
 //! What the page tells of a title before any script runs.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use super::cards;
 use crate::{
-    extent::disk::split_stem,
     http::{Error, Site},
-    library::{MediaPath, Title, media_type, sidecars::is_set},
-    package::{stills, storyboard::display_size, title::duration_ms},
-    titles::readiness::Waiting,
+    library::{
+        Facts, MediaPath, Title, TitleKind, media_type,
+        sidecars::{is_packageable, is_set},
+    },
+    titles::facts,
 };
 
 /// The longest wait for a file to be read. The page does without what it does not know by then.
@@ -24,8 +29,6 @@ pub struct About {
     pub modified: SystemTime,
     /// Whether the title has no video, as far as is known.
     pub is_audio: bool,
-    /// Whether its own file has been read as a movie.
-    pub is_read: bool,
     /// The duration, if known.
     pub duration_ms: Option<u64>,
     /// Width and height of the video as displayed, if known.
@@ -37,22 +40,25 @@ impl About {
     pub async fn find(site: &Site, path: MediaPath) -> Result<Self, Error> {
         let title = find(site, path).await?;
         let mut about = Self::from(&title);
-        let reading = site.titles.index(&title.path, Waiting::Allowed);
-        if let Ok(Ok((_, Ok(movie)))) = tokio::time::timeout(READ_TIMEOUT, reading).await {
-            about.is_read = true;
-            about.duration_ms = Some(duration_ms(&movie)).filter(|duration_ms| *duration_ms > 0);
-            about.size = stills::track(&movie).ok().and_then(display_size);
-            about.is_audio = about.size.is_none();
+        if let Some(facts) = read_facts(site, &title).await {
+            about.is_audio = facts.kind == TitleKind::Audio;
+            about.duration_ms = facts.duration_ms;
+            about.size = facts.size;
         }
         Ok(about)
     }
 
-    /// Whether the server makes a poster of it: not known of every file that is no movie.
+    /// Whether the server renders a poster: without a remux before, which a page must not start.
     pub fn has_poster(&self, site: &Site) -> bool {
         let artifacts = site.titles.artifacts.load();
         let can_render =
             artifacts.as_ref().is_some_and(|artifacts| artifacts.unavailable.is_none());
-        can_render && self.size.is_some()
+        can_render && self.size.is_some() && self.is_packaged()
+    }
+
+    /// Whether the title is one MP4 without a remux.
+    fn is_packaged(&self) -> bool {
+        is_set(&self.path) || is_packageable(self.path.file_name())
     }
 
     /// The target of a view of the title.
@@ -67,7 +73,7 @@ impl About {
 
     /// The target of a file that browsers may play: the virtual MP4, or the file as it is.
     pub fn playable(&self) -> String {
-        match self.is_read || is_set(&self.path) {
+        match self.is_packaged() {
             true => self.view("play.mp4"),
             false => self.page("/media/"),
         }
@@ -76,18 +82,28 @@ impl About {
 
 impl From<&Title> for About {
     fn from(title: &Title) -> Self {
-        let (name, _) = split_stem(title.path.file_name());
         let media_type = media_type::lookup(title.path.file_name());
         Self {
             path: title.path.clone(),
-            name: String::from_utf8_lossy(name).into_owned(),
+            name: cards::name(&title.path),
             modified: title.modified,
             is_audio: media_type.is_some_and(|(media_type, _)| media_type.starts_with("audio/")),
-            is_read: false,
             duration_ms: None,
             size: None,
         }
     }
+}
+
+/// What is known of the media of a title, or can be read in a short time.
+async fn read_facts(site: &Site, title: &Title) -> Option<Facts> {
+    let (library, path) = (Arc::clone(&site.titles.library), title.path.clone());
+    let listed = site.spawn_blocking_limited(move || library.catalog.get(&path)).await.ok()?;
+    let known = listed.filter(|listed| listed.version == title.version);
+    if let Some(facts) = known.and_then(|listed| listed.facts) {
+        return Some(facts);
+    }
+    let reading = Box::pin(facts::read(&site.titles, &title.path));
+    tokio::time::timeout(READ_TIMEOUT, reading).await.ok()?.ok()
 }
 
 /// A title from the disk, because a file may play before the catalog lists it.

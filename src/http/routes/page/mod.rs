@@ -5,11 +5,13 @@
 
 mod about;
 pub mod assets;
+mod cards;
 pub mod component;
 mod document;
 pub mod embed;
 mod head;
 mod html;
+pub mod library;
 mod modules;
 pub mod oembed;
 pub mod watch;
@@ -20,15 +22,9 @@ use actix_web::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_OPENER_POLICY,
         HeaderValue, REFERRER_POLICY,
     },
-    web::Data,
 };
 
-use self::{
-    about::About,
-    assets::BUILT_IN,
-    document::{Document, fill, part},
-    html::Escaped,
-};
+use self::{about::About, assets::BUILT_IN, document::part, html::Escaped};
 use super::{Read, read_method};
 use crate::{
     extent::Caching,
@@ -51,18 +47,6 @@ struct Filled {
     document: String,
     /// Why the document does not show what its address names.
     error: Option<Error>,
-}
-
-/// `/`: the library.
-pub async fn home(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let filled = home_document(&site).await;
-    respond_document(&request, &site, filled).await
-}
-
-async fn home_document(site: &Site) -> Result<Filled, Error> {
-    let template = Document::Page.template(site).await?;
-    let head = head::of_page("Headwater") + &preload(site, &["page.js"]);
-    Ok(Filled { document: fill(&template, &[("head", head)]), error: None })
 }
 
 /// Links that let the browser fetch scripts and all their imports at once. Sources from the disk may change

@@ -8,6 +8,7 @@ use super::{
     document::{Document, fill},
     head,
     html::Escaped,
+    library::Shelf,
     plain_video, preload, respond_document, stage,
 };
 use crate::http::{Error, Site, own_origin::own_origin, urls::path_behind};
@@ -31,30 +32,29 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
         Err(error) => Err(error),
     };
     let preload = preload(site, &SCRIPTS);
-    let body = "<body class=\"watching\">".to_owned();
-    let parts = match &found {
-        Ok(about) => vec![
-            (
-                "head",
-                head::of_title(about, &own_origin(request.head()), about.has_poster(site))
-                    + &preload,
-            ),
-            ("body", body),
-            ("video", stage(site, &template, about)),
-            ("name", Escaped(&about.name).to_string()),
-            ("plain", plain_video(about)),
-        ],
+    let mut parts = match &found {
+        Ok(about) => {
+            let has_poster = about.has_poster(site);
+            let head = head::of_title(about, &own_origin(request.head()), has_poster) + &preload;
+            let mut parts = vec![
+                ("head", head),
+                ("video", stage(site, &template, about)),
+                ("name", Escaped(&about.name).to_string()),
+                ("plain", plain_video(about)),
+            ];
+            let shelf = Shelf::read(site, about.path.parent(), String::new(), 0).await;
+            parts.extend(shelf.map(|shelf| shelf.parts(Some(&about.path))).unwrap_or_default());
+            parts
+        }
         Err(error) => {
             let sentence = match error {
                 Error::NotFound => MISSING.to_owned(),
                 error => format!("This title cannot be opened: {error}."),
             };
-            vec![
-                ("head", head::of_page("Not found · Headwater") + &preload),
-                ("body", body),
-                ("missing", Escaped(&sentence).to_string()),
-            ]
+            let head = head::of_page("Not found · Headwater") + &preload;
+            vec![("head", head), ("missing", Escaped(&sentence).to_string())]
         }
     };
+    parts.push(("body", "<body class=\"watching\">".to_owned()));
     Ok(Filled { document: fill(&template, &parts), error: found.err() })
 }

@@ -1,0 +1,210 @@
+//! `/` and `/library/<folder>/`: the folders and titles of a folder, or the titles that a search finds; and the
+//! same beside a title.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{
+    Filled, cards,
+    document::{Document, fill},
+    head,
+    html::Escaped,
+    preload, respond_document,
+};
+use crate::{
+    http::{Error, Site, query::Query},
+    library::{
+        MediaPath,
+        catalog::{self, Page, Scope, SortBy},
+    },
+};
+
+/// The number of titles in a document.
+const TITLES: usize = 100;
+
+/// What viewers read instead of a folder without titles.
+const MISSING: &str = "This folder is not in the library, or is empty.";
+
+/// A part of the library.
+#[derive(Debug)]
+pub struct Shelf {
+    /// The folder; `None` for the top.
+    folder: Option<MediaPath>,
+    search: String,
+    offset: usize,
+    page: Page,
+    /// Whether the library has the folder, as far as it has been scanned.
+    exists: bool,
+}
+
+/// `/`, `/library/` and `/library/<folder>/`
+pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let filled = document(&request, &site).await;
+    respond_document(&request, &site, filled).await
+}
+
+async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
+    let template = Document::Page.template(site).await?;
+    let preload = preload(site, &["page.js"]);
+    let query = Query::new(request.query_string());
+    let shelf = match folder(request) {
+        Ok(folder) => {
+            let search = query.get("search").unwrap_or_default().trim().replace('+', " ");
+            let offset = query.number("offset").unwrap_or_default().unwrap_or_default();
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+            Shelf::read(site, folder, search, offset).await
+        }
+        Err(error) => Err(error),
+    };
+    match shelf {
+        Ok(shelf) => {
+            let head = match &shelf.folder {
+                Some(_) => head::of_page(&format!("{} · Headwater", shelf.name())),
+                None => head::of_page("Headwater"),
+            };
+            let mut parts = shelf.parts(None);
+            parts.push(("head", head + &preload));
+            let error = (!shelf.exists).then_some(Error::NotFound);
+            Ok(Filled { document: fill(&template, &parts), error })
+        }
+        Err(error) => {
+            let sentence = match error {
+                Error::NotFound => MISSING.to_owned(),
+                ref error => format!("The library cannot be listed: {error}."),
+            };
+            let head = head::of_page("Not found · Headwater") + &preload;
+            let parts = [("head", head), ("more", notice(&sentence))];
+            Ok(Filled { document: fill(&template, &parts), error: Some(error) })
+        }
+    }
+}
+
+/// The folder that an address names; `None` for the top.
+fn folder(request: &HttpRequest) -> Result<Option<MediaPath>, Error> {
+    match request.path().strip_prefix("/library").unwrap_or_default().trim_matches('/') {
+        "" => Ok(None),
+        _ => {
+            let target = request.uri().path().trim_end_matches('/');
+            let encoded = target.strip_prefix("/library/").ok_or(Error::NotFound)?;
+            Ok(Some(MediaPath::decode(encoded)?))
+        }
+    }
+}
+
+impl Shelf {
+    /// Reads a page of the titles of a folder, or of those that a search finds below it.
+    pub async fn read(
+        site: &Site,
+        folder: Option<MediaPath>,
+        search: String,
+        offset: usize,
+    ) -> Result<Self, Error> {
+        let library = Arc::clone(&site.titles.library);
+        // Milliseconds for a large library, so not on the I/O thread.
+        let reading = site.spawn_blocking_limited(move || {
+            let catalog = &library.catalog;
+            // Before the query: what it does not find then does not exist.
+            let is_scanning = catalog.is_scanning();
+            let page = catalog.query(&catalog::Query {
+                scope: Scope::Folder(folder.clone()),
+                search: search.clone(),
+                sort_by: SortBy::Name,
+                descending: false,
+                offset,
+                limit: TITLES,
+            });
+            let unknown = page.titles.iter().filter(|title| title.facts.is_none());
+            catalog.want_facts(unknown.map(|title| title.path.clone()));
+            let exists =
+                is_scanning || folder.as_ref().is_none_or(|folder| catalog.has_folder(folder));
+            Self { folder, search, offset, page, exists }
+        });
+        reading.await
+    }
+
+    /// The parts of the document: beside a title those of the titles of its folder.
+    pub fn parts(&self, beside: Option<&MediaPath>) -> Vec<(&'static str, String)> {
+        let is_search = !self.search.is_empty();
+        let folders = if beside.is_some() { &[] } else { self.page.folders.as_slice() };
+        let first = if self.offset == 0 { folders } else { &[] };
+        let titles = self.page.titles.iter();
+        let rows = first
+            .iter()
+            .map(cards::folder)
+            .chain(titles.map(|title| cards::title(title, is_search, beside == Some(&title.path))));
+        let heading = match (&self.folder, beside) {
+            (Some(_), None) => self.name(),
+            _ => "Library".to_owned(),
+        };
+        vec![
+            ("rows", rows.collect()),
+            ("crumbs", self.crumbs(beside.is_some())),
+            ("folder", Escaped(&heading).to_string()),
+            ("count", self.count(folders.len())),
+            ("more", if self.exists { self.more() } else { notice(MISSING) }),
+        ]
+    }
+
+    /// The name of the folder.
+    fn name(&self) -> String {
+        let name = self.folder.as_ref().map(MediaPath::file_name).unwrap_or_default();
+        String::from_utf8_lossy(name).into_owned()
+    }
+
+    /// Links to the folders above; beside a title, to its folder, too.
+    fn crumbs(&self, with_folder: bool) -> String {
+        let nearest = match with_folder {
+            true => self.folder.clone(),
+            false => self.folder.as_ref().and_then(MediaPath::parent),
+        };
+        if self.folder.is_none() && !with_folder {
+            return String::new();
+        }
+        let mut folders: Vec<_> = std::iter::successors(nearest, MediaPath::parent).collect();
+        folders.reverse();
+        let crumb = |name: &str, target: &str| {
+            format!("<li><a href=\"{}\"><bdi>{}</bdi></a></li>", Escaped(target), Escaped(name))
+        };
+        let below = folders.iter().map(|folder| {
+            crumb(&String::from_utf8_lossy(folder.file_name()), &cards::folder_target(folder))
+        });
+        std::iter::once(crumb("Library", "/")).chain(below).collect()
+    }
+
+    fn count(&self, folders: usize) -> String {
+        let titles = self.page.total;
+        let parts = [
+            (folders > 0).then(|| cards::count(folders, "folder")),
+            (titles > 0 || folders == 0).then(|| cards::count(titles, "title")),
+        ];
+        let text: Vec<_> = parts.into_iter().flatten().collect();
+        let found = if self.search.is_empty() { "" } else { " found" };
+        text.join(", ") + found
+    }
+
+    /// Links to the pages before and behind, for a browser without scripts.
+    fn more(&self) -> String {
+        let end = self.offset.saturating_add(self.page.titles.len());
+        let here = self.folder.as_ref().map_or_else(|| "/".into(), cards::folder_target);
+        let search = utf8_percent_encode(&self.search, NON_ALPHANUMERIC);
+        let link = |offset: usize, text: &str| {
+            format!(
+                "<a href=\"{}?search={search}&amp;offset={offset}\">{text}</a> ",
+                Escaped(&here)
+            )
+        };
+        let before =
+            (self.offset > 0).then(|| link(self.offset.saturating_sub(TITLES), "Previous"));
+        let behind = (end < self.page.total).then(|| link(end, "Next"));
+        match before.unwrap_or_default() + &behind.unwrap_or_default() {
+            links if links.is_empty() => links,
+            links => format!("<p>{links}</p>"),
+        }
+    }
+}
+
+fn notice(sentence: &str) -> String {
+    format!("<p class=\"notice\">{}</p>", Escaped(sentence))
+}

@@ -1,0 +1,112 @@
+// The page's own player in Firefox ESR: it plays, and its keys and menus work. tests/browser/player.mjs does the
+// same, and more, in Chromium.
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import { after, before, test } from "node:test";
+import puppeteer from "puppeteer-core";
+import { OUTPUT, ROOT, startServer } from "../browser/site.mjs";
+
+const FIREFOX = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
+
+/** Not by animation frames, which a window without focus may not get. */
+const POLL = { polling: 50 };
+
+let scratch, server, browser;
+
+before(async () => {
+  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-firefox-"));
+  const library = path.join(scratch, "library");
+  fs.mkdirSync(library);
+  for (const name of ["Clock.mp4", "Clock.en.srt", "Clock.webm"]) fs.copyFileSync(path.join(ROOT, "media", name), path.join(library, name));
+  server = await startServer(library, path.join(scratch, "data"), "firefox-page.log");
+  browser = await puppeteer.launch({
+    browser: "firefox", executablePath: FIREFOX, headless: true,
+    extraPrefsFirefox: {
+      "media.autoplay.default": 0, // allowed
+      "media.block-autoplay-until-in-foreground": false,
+      "full-screen-api.allow-trusted-requests-only": false,
+      // Otherwise it contacts its vendor's hosts at every start, which times out in a closed network.
+      "app.normandy.enabled": false, "network.captive-portal-service.enabled": false, "network.connectivity-service.enabled": false,
+    },
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  if (scratch) fs.rmSync(scratch, { recursive: true });
+});
+
+/** Defines a test with the page of a title, which fails if the browser reports an error. */
+function inFirefox(name, title, body) {
+  test(name, { timeout: 90_000 }, async () => {
+    const context = await browser.createBrowserContext();
+    const errors = [];
+    try {
+      const page = await context.newPage({ type: "window" });
+      page.setDefaultTimeout(30_000);
+      page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+      page.on("pageerror", (error) => errors.push(String(error)));
+      await page.goto(`${server.url}watch/${title}`);
+      await until(page, () => document.querySelector("video").readyState >= 2);
+      await body(page);
+    } finally {
+      await context.close();
+    }
+    assert.deepEqual(errors, []);
+  });
+}
+
+const until = (page, condition, value) => page.waitForFunction(condition, POLL, value);
+const video = (page, name) => page.evaluate((name) => document.querySelector("video")[name], name);
+const untilTime = (page, seconds) =>
+  until(page, (seconds) => Math.abs(document.querySelector("video").currentTime - seconds) < 0.05, seconds);
+
+async function plays(page) {
+  const start = await video(page, "currentTime");
+  await until(page, (then) => document.querySelector("video").currentTime >= then, start + 0.5);
+  assert.ok((await page.evaluate(() => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames)) > 0);
+}
+
+for (const title of ["Clock.mp4", "Clock.webm"]) {
+  inFirefox(`${title} plays and obeys every key`, title, async (page) => {
+    const press = (key) => page.keyboard.press(key);
+    await page.click(".big");
+    await plays(page);
+    await press("k");
+    assert.equal(await video(page, "paused"), true);
+    for (const [key, seconds] of [["Home", 0], ["l", 10], ["ArrowRight", 15], ["ArrowLeft", 10], ["j", 0], ["5", 10]]) {
+      await press(key);
+      await untilTime(page, seconds);
+    }
+    await press(">");
+    assert.equal(await video(page, "playbackRate"), 1.25);
+    await press("m");
+    assert.equal(await video(page, "muted"), true);
+    await press("f");
+    await until(page, () => document.fullscreenElement === document.querySelector(".stage"));
+    await press("f");
+    await until(page, () => document.fullscreenElement === null);
+    await press("?");
+    await until(page, () => document.querySelector(".player-keys").open);
+    await press("Escape");
+    await until(page, () => !document.querySelector(".player-keys").open);
+    await press(" ");
+    await plays(page);
+  });
+}
+
+inFirefox("captions stand above the bar while it is there", "Clock.mp4", async (page) => {
+  await page.keyboard.press("c");
+  await page.keyboard.press("k");
+  await until(page, () => {
+    const shown = [...document.querySelector("video").textTracks].find(({ mode }) => mode === "showing");
+    return /^Second \d/.test(shown?.activeCues?.[0]?.text) && shown.activeCues[0].line < -1;
+  });
+  await page.screenshot({ path: path.join(OUTPUT, "firefox-captions.png") });
+  await until(page, () => document.querySelector(".stage.resting") &&
+    [...document.querySelector("video").textTracks].find(({ mode }) => mode === "showing").activeCues[0]?.line === "auto");
+});
