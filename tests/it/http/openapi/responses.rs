@@ -183,6 +183,7 @@ fn jobs_of_every_kind(api: &Api) {
             json!({ "height": 240, "codec": "h264", "effort": "quick", "chunk": 7 }),
         ),
         (Operation::Audio { track: 3 }, json!({ "track": 3 })),
+        (Operation::SourcePoster { width: 320 }, json!({})),
     ];
     let name = |value: Value| {
         let name = value.as_object().and_then(|members| members.keys().next().map(String::as_str));
