@@ -213,9 +213,10 @@ fn metrics_in_the_documents_exist() {
     for document in user_documents() {
         for rest in document.text.split("`headwater_").skip(1) {
             let name = rest.split(['`', '{']).next().unwrap_or_default();
-            // OpenMetrics names the family of a counter without the suffix.
-            let family = name.strip_suffix("_total").unwrap_or(name);
-            let is_known = metrics.contains(&format!(" headwater_{family}"));
+            // OpenMetrics names a family without these suffixes.
+            let family = name.strip_suffix("_total").or(name.strip_suffix("_info"));
+            let family = family.unwrap_or(name);
+            let is_known = metrics.contains(&format!(" headwater_{family} "));
             assert!(is_known, "{}: headwater_{name}", document.path);
         }
     }
