@@ -69,13 +69,9 @@ unit: setup-test ## Run the Rust tests
 .PHONY: browser
 browser: setup-test ## Drive the page and the players in Chromium; screenshots in target/browser/
 	cargo build
-	node --test-reporter=spec tests/browser/library.mjs
-	node --test-reporter=spec tests/browser/watch.mjs
-	node --test-reporter=spec tests/browser/player.mjs
-	node --test-reporter=spec tests/browser/embed.mjs
-	node --test-reporter=spec tests/browser/jobs.mjs
-	node --test-reporter=spec tests/browser/streams.mjs
-	node --test-reporter=spec tests/browser/shapes.mjs
+	for test in library watch player embed jobs playback changes home streams shapes; do \
+		node --test-reporter=spec tests/browser/$$test.mjs || exit 1; \
+	done
 
 .PHONY: judges
 judges: setup-test ## Let validators and players of others judge the streams: parsers, REDbot, VLC, Firefox

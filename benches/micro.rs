@@ -1,5 +1,5 @@
-//! Time of the parts of a response: parsing a Range field, building a response, writing a manifest,
-//! packaging a title, and sending scattered ranges of a file. `make bench` measures the wire as a whole
+//! Time of the parts of a response: parsing a Range field, building a response, counting it, writing a
+//! manifest, packaging a title, and sending scattered ranges of a file. `make bench` measures the wire as a whole
 //! against peers; see `benches/peers`.
 #![allow(missing_docs, reason = "criterion makes a public function of each group")]
 
@@ -32,6 +32,7 @@ use headwater::{
         },
     },
     sys::net::{Mapping, Slice, send_slices},
+    telemetry::{Metrics, Route, SentBy},
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -252,5 +253,28 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).expect("nanoseconds"))
 }
 
-criterion_group!(benches, range_fields, responses, manifests, packaging::packaging, scattered);
+/// What metrics add to one request of a segment.
+fn metrics(criterion: &mut Criterion) {
+    let metrics = Metrics::default();
+    criterion.bench_function("metrics of a request", |bencher| {
+        bencher.iter(|| {
+            let mut timer = metrics.begin_request(black_box(Route::Segment));
+            timer.set_status(200);
+            for by in [SentBy::Memory, SentBy::Sendfile] {
+                timer.note_bytes();
+                timer.metrics().sent(black_box(1000), by);
+            }
+        });
+    });
+}
+
+criterion_group!(
+    benches,
+    range_fields,
+    responses,
+    metrics,
+    manifests,
+    packaging::packaging,
+    scattered
+);
 criterion_main!(benches);

@@ -17,12 +17,15 @@ pub fn set() {
     }
 }
 
-/// The commit that git has checked out here, and a build after each later one.
+/// The commit that git has checked out here, and whether the sources differ from it.
 fn commit_of_checkout() -> Option<String> {
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).filter(|commit| is_commit(commit))?;
     // Git appends a line to this file with each commit, checkout and merge.
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");
+    }
+    for sources in ["src", "web", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo:rerun-if-changed={sources}");
     }
     let is_clean = git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
     Some(if is_clean { commit } else { format!("{commit}-modified") })

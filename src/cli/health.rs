@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     process::ExitCode,
     time::Duration,
 };
@@ -64,13 +64,11 @@ fn ask(settings: &Settings) -> Result<String, String> {
     if status == "200" { Ok(body.to_owned()) } else { Err(format!("not ready: {status} {body}")) }
 }
 
-/// An address of this machine on which a server that listens on `address` is reached.
+/// An address of this machine on which a server that listens on `address` is reached. One that listens on all
+/// addresses of IPv6 listens on those of IPv4, too.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     address
 }
@@ -93,7 +91,7 @@ mod tests {
     fn a_server_on_all_addresses_is_asked_on_the_loopback_address() {
         for (listen, asked) in [
             ("0.0.0.0:8080", "127.0.0.1:8080"),
-            ("[::]:8080", "[::1]:8080"),
+            ("[::]:8080", "127.0.0.1:8080"),
             ("192.0.2.1:80", "192.0.2.1:80"),
         ] {
             assert_eq!(reachable(listen.parse().expect("an address")).to_string(), asked);

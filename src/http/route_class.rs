@@ -12,7 +12,7 @@ pub fn route_class(target: &str) -> Route {
         "v" => view_class(rest),
         "api" if rest == "events" => Route::Events,
         "api" | "oembed" => Route::Api,
-        "" | "watch" | "embed" | "library" | "assets" => Route::Page,
+        "" | "watch" | "embed" | "library" | "assets" | "headwater-player.js" => Route::Page,
         "healthz" | "readyz" | "metrics" => Route::Operations,
         _ => Route::Other,
     }
@@ -44,6 +44,7 @@ mod tests {
             ("/", Route::Page),
             ("/watch/a/b.mp4", Route::Page),
             ("/assets/page.css", Route::Page),
+            ("/headwater-player.js", Route::Page),
             ("/media/a/v/index.m3u8?follow", Route::File),
             ("/v/a.mp4/play.mp4?start=1", Route::Progressive),
             ("/v/a.mp4/index.m3u8", Route::Manifest),

@@ -52,8 +52,12 @@ impl Server {
         }
         self.write_network(banner, is_terminal)?;
         let catalog = &library.catalog;
-        let so_far = if catalog.is_scanning() { " so far" } else { "" };
-        writeln!(banner, "  titles   {}{so_far}", catalog.len())?;
+        let note = match (catalog.is_scanning(), catalog.len()) {
+            (true, _) => " so far",
+            (false, 0) => ": no video or audio file there yet; new ones appear within seconds",
+            (false, _) => "",
+        };
+        writeln!(banner, "  titles   {}{note}", catalog.len())?;
         let roots = settings.named_roots().unwrap_or_default();
         for (NamedDir { name, dir, .. }, named) in roots.iter().zip(library.roots()) {
             let name = name.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
@@ -87,6 +91,10 @@ impl Server {
         for address in addresses.iter().filter(|_| ip.is_unspecified()) {
             writeln!(banner, "  {label:8} {}", url(address))?;
             label = "";
+        }
+        if self.site.token.load().is_none() {
+            let rule = "read-only without --api-token-file: all may watch, none may start jobs";
+            writeln!(banner, "           ({rule})")?;
         }
         match addresses.first() {
             Some(first) if is_terminal => banner.write_str(&qr_code(&url(first), LABEL_CHARS)),

@@ -39,19 +39,31 @@ mod tests {
     fn a_code_has_the_modules_of_its_text_and_a_quiet_zone() {
         let drawn = qr_code("http://192.168.1.23:8080/", 2);
         let code = QrCode::encode_text("http://192.168.1.23:8080/", QrCodeEcc::Low).expect("short");
-        let size = usize::try_from(code.size()).expect("positive");
-        let rows: Vec<Vec<char>> = drawn
-            .lines()
-            .map(|line| {
-                let row = line.strip_prefix("  ").and_then(|line| line.strip_prefix(COLOURS));
-                row.and_then(|row| row.strip_suffix(RESET)).expect("colours").chars().collect()
-            })
-            .collect();
-        assert_eq!((rows.len(), rows[0].len()), ((size + 5) / 2, size + 4));
-        assert!(rows[0].iter().all(|module| *module == '█'), "the quiet zone");
-        // The finder pattern, seven dark modules wide, and the light modules around it.
-        let top: String = rows[1][2..10].iter().collect();
-        assert_eq!(top, " ▄▄▄▄▄ █");
+        let lines = drawn.lines().map(|line| {
+            let row = line.strip_prefix("  ").and_then(|line| line.strip_prefix(COLOURS));
+            row.and_then(|row| row.strip_suffix(RESET)).expect("an indent and colours")
+        });
+        // Whether the upper and the lower module of each character are dark.
+        let rows = lines.flat_map(|line| {
+            let halves = line.chars().map(|character| match character {
+                '█' => (false, false),
+                '▀' => (false, true),
+                '▄' => (true, false),
+                ' ' => (true, true),
+                other => panic!("{other}"),
+            });
+            let (upper, lower): (Vec<_>, Vec<_>) = halves.unzip();
+            [upper, lower]
+        });
+        let (mut y, mut dark) = (-QUIET_ZONE, 0);
+        for row in rows {
+            for (x, is_dark) in (-QUIET_ZONE..).zip(row) {
+                assert_eq!(is_dark, code.get_module(x, y), "{x}, {y}");
+                dark += i32::from(is_dark);
+            }
+            y += 1;
+        }
+        assert!(y >= code.size() + QUIET_ZONE && dark > code.size());
     }
 
     #[test]

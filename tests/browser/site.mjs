@@ -26,9 +26,9 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
  * Starts a server on a free port and reads its `url` from the output. It logs to `log` in OUTPUT. `stop`
  * fails if the server does not stop on SIGTERM. `settings` are additional environment variables.
  */
-export function startServer(library, data, log, settings = {}) {
+export function startServer(library, data, log, settings = {}, listen = "127.0.0.1:0") {
   fs.mkdirSync(OUTPUT, { recursive: true });
-  const args = ["serve", library, "--listen", "127.0.0.1:0", "--data", data];
+  const args = ["serve", library, "--listen", listen, "--data", data];
   const server = spawn(HEADWATER, args, {
     stdio: ["ignore", "pipe", fs.openSync(path.join(OUTPUT, log), "w")],
     env: { ...process.env, ...settings },

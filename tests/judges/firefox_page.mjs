@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
 import puppeteer from "puppeteer-core";
-import { ROOT, startServer } from "../browser/site.mjs";
+import { OUTPUT, ROOT, startServer } from "../browser/site.mjs";
 
 const FIREFOX = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
 
@@ -100,14 +100,13 @@ for (const title of ["Clock.mp4", "Clock.webm"]) {
 }
 
 inFirefox("captions stand above the bar while it is there", "Clock.mp4", async (page) => {
-  await page.click(".icon.captions");
-  await page.keyboard.press("ArrowDown");
-  await page.keyboard.press("Enter");
+  await page.keyboard.press("c");
   await page.keyboard.press("k");
   await until(page, () => {
     const shown = [...document.querySelector("video").textTracks].find(({ mode }) => mode === "showing");
     return /^Second \d/.test(shown?.activeCues?.[0]?.text) && shown.activeCues[0].line < -1;
   });
+  await page.screenshot({ path: path.join(OUTPUT, "firefox-captions.png") });
   await until(page, () => document.querySelector(".stage.resting") &&
     [...document.querySelector("video").textTracks].find(({ mode }) => mode === "showing").activeCues[0]?.line === "auto");
 });

@@ -1,7 +1,7 @@
 // What this browser can decode. The answer is about a codec in MP4: as one file, and as segments of Media Source.
 
 /** The Media Source that hls.js uses: Safari on iPhones has the managed one only. */
-const MediaSourceOfBrowser = window.ManagedMediaSource ?? window.MediaSource;
+const MediaSourceOfBrowser = /** @type {any} */ (window).ManagedMediaSource ?? window.MediaSource;
 
 /** Whether hls.js can run. A browser without Media Source plays HLS natively or not at all. */
 export const hasMediaSource = Boolean(MediaSourceOfBrowser);
@@ -9,22 +9,26 @@ export const hasMediaSource = Boolean(MediaSourceOfBrowser);
 /** What the API requires and the title may not tell. The answer is about the codec, not about speed. */
 const USUAL = { bitrate: 2_000_000, framerate: 25, width: 1280, height: 720, channels: 2, samplerate: 48_000 };
 
+/** Names that browsers know for one file only: Chromium plays MP3 in MP4, but not by the name in manifests. */
+const NAMES_IN_FILE = { "mp4a.40.34": "mp4a.6B" };
+
 /**
  * Whether this browser decodes a track, `by` one file or by Media Source.
  *
- * @param {import("./title.js").Track} track
+ * @param {{ kind: string, codecs: string, width?: number | null, height?: number | null, channels?: number | null }} track
  * @param {"file" | "media-source"} by
  * @returns {Promise<boolean>}
  */
 export async function canDecode({ kind, codecs, width, height, channels }, by) {
   if (!codecs) return false;
   if (by === "media-source" && !hasMediaSource) return false;
-  const contentType = `${kind}/mp4; codecs="${codecs}"`;
+  const name = by === "file" ? NAMES_IN_FILE[codecs] ?? codecs : codecs;
+  const contentType = `${kind}/mp4; codecs="${name}"`;
   const configuration = kind === "video"
     ? { contentType, width: width || USUAL.width, height: height || USUAL.height, bitrate: USUAL.bitrate, framerate: USUAL.framerate }
     : { contentType, channels: String(channels || USUAL.channels), bitrate: USUAL.bitrate, samplerate: USUAL.samplerate };
   try {
-    const { supported } = await navigator.mediaCapabilities.decodingInfo({ type: by, [kind]: configuration });
+    const { supported } = await navigator.mediaCapabilities.decodingInfo(/** @type {any} */ ({ type: by, [kind]: configuration }));
     return supported;
   } catch {
     // Without this API (pages that are not secure contexts), or for a codec that it does not know.

@@ -1,18 +1,23 @@
-// Captions stand above the bar while it is visible. The browser draws them; a cue only gets another line.
+// Captions stand above the bar while it is visible. The browser draws them: player.css moves all of them by
+// --lift. Firefox has nothing to move, so there each cue gets another line; Chromium draws that too late.
 
 /** @typedef {import("./controls.js").Surface} Surface */
 
-const LINE_PART = 0.0625; // browsers draw captions at about 5 % of the video's height, with some leading
+const MOVES_LINES = "mozHasAudio" in HTMLMediaElement.prototype || "mozHasAudio" in HTMLVideoElement.prototype;
+const LINE_PART = 0.0625; // of the video's height: captions are 5 % high, with some leading
 
 export class CaptionsLift {
+  #stage;
   #video;
   #hiddenPx = 0; // how much of the video the bar hides
   /** @type {Set<VTTCue>} */
   #lifted = new Set();
 
   /** @param {Surface} surface */
-  constructor({ video, signal }) {
+  constructor({ stage, video, signal }) {
+    this.#stage = stage;
     this.#video = video;
+    if (!MOVES_LINES) return;
     const tracks = video.textTracks;
     for (const track of tracks) this.#follow(track, signal);
     tracks.addEventListener("addtrack", ({ track }) => track && this.#follow(track, signal), { signal });
@@ -23,6 +28,8 @@ export class CaptionsLift {
    * @param {number} pixels
    */
   lift(pixels) {
+    this.#stage.style.setProperty("--lift", `${pixels}px`);
+    if (!MOVES_LINES || pixels === this.#hiddenPx) return;
     this.#hiddenPx = pixels;
     for (const cue of this.#lifted) cue.line = "auto";
     this.#lifted.clear();

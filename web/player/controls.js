@@ -44,6 +44,7 @@ export class Controls extends EventTarget {
   #video;
   #playback;
   #fallbackName;
+  #keys;
   #hasBegun = false; // whether the current title has played
 
   #seekbar;
@@ -85,6 +86,7 @@ export class Controls extends EventTarget {
     this.#video = video;
     this.#playback = playback;
     this.#fallbackName = title;
+    this.#keys = keys;
     const { signal } = this.#abort;
     /** @type {Surface} */
     const surface = { stage, video, playback, signal };
@@ -135,7 +137,7 @@ export class Controls extends EventTarget {
     stage.append(...this.#added);
     video.controls = false;
     this.#rest = new Rest(surface, this.#bar, () => this.#isMenuOpen, () => this.#liftCaptions());
-    this.#listen(surface, keyBindings, keys);
+    this.#listen(surface, keyBindings);
     this.#update();
   }
 
@@ -153,6 +155,7 @@ export class Controls extends EventTarget {
   destroy() {
     this.#abort.abort();
     this.#lift.lift(0);
+    this.#stage.style.removeProperty("--lift");
     for (const node of this.#added) node.remove();
     this.#stage.classList.remove(...CLASSES);
     this.#video.controls = true;
@@ -165,7 +168,7 @@ export class Controls extends EventTarget {
   /** What the settings menu offers besides choices. */
   #tools() {
     const tools = [
-      { label: "Stats", isChecked: this.#stats.isOpen, choose: () => this.#stats.toggle() },
+      { label: "Stats", detail: this.#stats.isOpen ? "Shown" : "", choose: () => this.#stats.toggle() },
       { label: "Keys", detail: "?", choose: () => this.#keysDialog.showModal() },
     ];
     if (this.#pipButton.hidden || !matchMedia(NARROW).matches) return tools;
@@ -177,13 +180,12 @@ export class Controls extends EventTarget {
   /**
    * @param {Surface} surface
    * @param {import("./keys.js").Binding[]} keyBindings
-   * @param {"page" | "stage"} keys
    */
-  #listen(surface, keyBindings, keys) {
+  #listen(surface, keyBindings) {
     const { stage, video, playback, signal } = surface;
     playback.addEventListener("change", () => this.#update(), { signal });
     for (const event of STATES) video.addEventListener(event, () => this.#updateState(event), { signal });
-    video.addEventListener("ratechange", () => this.#settingsMenu.update(), { signal });
+    for (const event of ["ratechange", "resize"]) video.addEventListener(event, () => this.#settingsMenu.update(), { signal });
     for (const event of ["fullscreenchange", "webkitfullscreenchange"]) {
       document.addEventListener(event, () => this.#updateFull(), { signal });
     }
@@ -197,11 +199,11 @@ export class Controls extends EventTarget {
       sideTap: (seconds) => seekBy(surface, (text) => this.#flash.say(text), seconds),
     });
     screens.watchDevices(video, (isAvailable) => { this.#castButton.hidden = !isAvailable; }, signal);
-    if (keys === "stage") {
+    if (this.#keys === "stage") {
       stage.tabIndex = -1; // so that keys work after a click on the video
       video.addEventListener("pointerdown", () => stage.focus({ preventScroll: true }), { signal });
     }
-    listenToKeys(keys === "page" ? document : stage, keyBindings, (run) => {
+    listenToKeys(this.#keys === "page" ? document : stage, keyBindings, (run) => {
       if (!playback.path) return false;
       run();
       this.#rest.wake();
@@ -232,7 +234,7 @@ export class Controls extends EventTarget {
     this.#captionsButton.hidden = !texts.length;
     this.#captionsButton.classList.toggle("on", this.#playback.text !== null);
     this.#pipButton.hidden = isAudio || !screens.canBeSmall(this.#video);
-    this.#theatreButton.hidden = isAudio;
+    this.#theatreButton.hidden = isAudio || this.#keys === "stage"; // a frame has its size from the page around it
     this.#fullButton.hidden = isAudio || !screens.canBeFull(this.#video);
     if (!texts.length) this.#captionsMenu.close();
     this.#captionsMenu.update();

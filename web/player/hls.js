@@ -7,11 +7,8 @@ const BACK_BUFFER_S = 90;
 
 export class HlsSource {
   #hls = null;
-  #events = null;
   #isClosed = false;
   #hasRecovered = false;
-  /** The `Server-Timing` and the bit rate of the last segment. */
-  last = { server_timing: "", bits_s: 0 };
 
   /**
    * @param {HTMLVideoElement} video
@@ -31,21 +28,16 @@ export class HlsSource {
   async open(playlist, { at_s, language }) {
     const { default: Hls, Events, ErrorTypes } = await import("../hls.min.mjs");
     if (this.#isClosed) return;
-    this.#events = Events;
     const hls = this.#hls = new Hls({
       enableWorker: false, // the segments are MP4, so there is nothing to transmux
       startPosition: at_s || -1, backBufferLength: BACK_BUFFER_S,
-      enableWebVTT: false, enableIMSC1: false, // texts are <track> elements, for every way to play
+      // Texts are <track> elements, for every way to play.
+      enableWebVTT: false, enableIMSC1: false, subtitleTrackController: undefined, subtitleStreamController: undefined,
       ...(language ? { audioPreference: { lang: language } } : {}),
     });
     for (const event of [Events.MANIFEST_PARSED, Events.LEVEL_SWITCHED, Events.AUDIO_TRACKS_UPDATED, Events.AUDIO_TRACK_SWITCHED]) {
       hls.on(event, () => this.onChange());
     }
-    hls.on(Events.FRAG_LOADED, (_, { frag, networkDetails }) => {
-      const server_timing = networkDetails?.getResponseHeader?.("server-timing") ?? "";
-      const { loaded, loading } = frag.stats;
-      this.last = { server_timing, bits_s: 8000 * loaded / Math.max(loading.end - loading.start, 1) };
-    });
     hls.on(Events.ERROR, (_, error) => {
       if (!error.fatal) return;
       if (error.type === ErrorTypes.MEDIA_ERROR && !this.#hasRecovered) {

@@ -4,31 +4,24 @@ import { forgetPosition, positionOf, preference, rememberPosition, setPreference
 import { onTitles, RequestError, subscribe, whenRendered } from "../server.js";
 import { Storyboard } from "../storyboard.js";
 import { clock } from "../words.js";
-import { isReachable, whenReachable } from "./connection.js";
+import { forgetCached, isReachable, whenReachable } from "./connection.js";
 import { watchDecoding } from "./decoded.js";
+import { figures } from "./figures.js";
 import { HlsSource } from "./hls.js";
+import { Notices } from "./notices.js";
+import { applyPreferences, rememberPreferences } from "./preferences.js";
 import { prepareRemux, prepareTranscode } from "./preparing.js";
 import { chooseStep, nameOfCodec, noAttempts, sentence } from "./source.js";
 import { Texts } from "./texts.js";
-import { readTitle } from "./title.js";
+import { leadingTracks, readTitle } from "./title.js";
 
 const REMEMBER_MS = 5000;
-/** How long "Resumes at …" stays. */
-const RESUME_NOTICE_MS = 10_000;
+/** How long a notice about something that is over stays. */
+const NOTICE_MS = 10_000;
 /** How long playback may stall before the server is asked whether it is there. */
 const STALL_MS = 2000;
 /** Changes of a file come in groups. */
 const CHANGE_PAUSE_MS = 300;
-
-/** The most important notice first: only one is shown. */
-const NOTICES = /** @type {const} */ (["failure", "connection", "removed", "preparing", "replaced", "resume"]);
-
-/**
- * @typedef {object} Notice
- * @property {string} text
- * @property {number} [percent]
- * @property {{ label: string, run: () => void }} [action]
- */
 
 /**
  * One title, from `load` to `unload`.
@@ -43,6 +36,9 @@ const NOTICES = /** @type {const} */ (["failure", "connection", "removed", "prep
  * @property {import("./source.js").Attempts} attempts
  * @property {{ by: string, url: string } | null} source
  * @property {AbortController | null} attempt aborts what belongs to the current source
+ * @property {boolean} isBroken whether the current source has failed
+ * @property {boolean} isReloaded whether segments of the current version have failed once
+ * @property {boolean} isReplaced whether the file was replaced while it played
  * @property {boolean} isReconnecting
  */
 
@@ -54,8 +50,8 @@ export class Playback extends EventTarget {
   #session = null;
   /** @type {HlsSource | null} */
   #hls = null;
-  /** @type {Map<string, Notice>} */
-  #notices = new Map();
+  #notices = new Notices(() => this.#changed());
+  /** @type {Storyboard | null} */
   #storyboard = null;
   #texts;
   #isAnnounced = false;
@@ -65,7 +61,8 @@ export class Playback extends EventTarget {
     super();
     this.video = video;
     this.#texts = new Texts(video);
-    this.#applyPreferences();
+    applyPreferences(video);
+    rememberPreferences(video);
     this.#listen();
   }
 
@@ -82,7 +79,8 @@ export class Playback extends EventTarget {
     const controller = new AbortController();
     this.#session = {
       path, controller, signal: controller.signal, play, at_s, title: null, attempts: noAttempts(), source: null,
-      attempt: null, isReconnecting: false,
+      attempt: null, isBroken: false, isReloaded: false, isReplaced: false,
+      isReconnecting: false,
     };
     subscribe();
     this.#begin(this.#session);
@@ -135,30 +133,35 @@ export class Playback extends EventTarget {
       if (step.step === "remux") await this.#remux(session);
       else await this.#transcode(session, step.track);
       signal.throwIfAborted();
-      this.#say("preparing", null);
+      this.#notices.say("preparing", null);
       await this.#readTitle(session);
     }
   }
 
   async #remux({ title, signal, attempts }) {
-    const say = (percent) => this.#say("preparing", {
-      text: "Browsers do not play this kind of file. The server is copying it into an MP4.", percent,
-    });
-    await prepareRemux(title, signal, ({ progress }) => say(progress.percent));
+    const text = "Browsers do not play this kind of file. The server is making an MP4 of it.";
+    this.#notices.say("preparing", { text, percent: 0 });
+    await prepareRemux(title, signal, ({ progress: { percent } }) => this.#notices.say("preparing", { text, percent }));
     attempts.made.add("remux");
   }
 
+  /** Waits for a version that this browser decodes. Without audio the viewer may begin at once. */
   async #transcode({ title, signal, attempts }, track) {
-    const target = track.kind === "video" ? "H.264" : "AAC";
     const lack = `This browser has no decoder for ${nameOfCodec(track)}`;
-    this.#say("preparing", { text: `${lack}. The server is converting it to ${target}.`, percent: 0 });
+    const text = `${lack}. The server is converting it to ${track.kind === "video" ? "H.264" : "AAC"}.`;
+    const skip = new AbortController();
+    const canSkip = track.kind === "audio" && leadingTracks(title).video;
+    const action = canSkip ? { label: "Play without sound", run: () => skip.abort() } : undefined;
+    const say = (percent) => skip.signal.aborted || this.#notices.say("preparing", { text, percent, action });
+    say(0);
     attempts.made.add(track.kind);
     try {
-      await prepareTranscode(title, track, signal, ({ progress: { percent } }) =>
-        this.#say("preparing", { text: `${lack}. The server is converting it to ${target}.`, percent }));
+      await prepareTranscode(title, track, AbortSignal.any([signal, skip.signal]), ({ progress: { percent } }) => say(percent));
     } catch (error) {
       if (signal.aborted) throw error;
-      throw new Error(`${lack}, and the server cannot convert it: ${error.message}`);
+      if (!skip.signal.aborted) throw new Error(`${lack}, and the server cannot convert it: ${error.message}`);
+      attempts.made.delete(track.kind);
+      attempts.isSilent = true;
     }
   }
 
@@ -169,11 +172,10 @@ export class Playback extends EventTarget {
     this.#closeSource();
     const { title, signal } = session;
     const attempt = session.attempt = new AbortController();
-    session.source = source;
-    this.#say("failure", null);
-    const expected = {
-      video: title.tracks.some(({ kind }) => kind === "video"), audio: title.tracks.some(({ kind }) => kind === "audio"),
-    };
+    Object.assign(session, { source, isBroken: false });
+    this.#notices.say("failure", null);
+    const { video, audio } = leadingTracks(title);
+    const expected = { video: Boolean(video), audio: Boolean(audio) && !session.attempts.isSilent };
     watchDecoding(this.video, expected, AbortSignal.any([signal, attempt.signal]), (missing) => {
       session.attempts.missing.add(`${source.by} ${missing}`);
       this.#retry(session);
@@ -186,11 +188,12 @@ export class Playback extends EventTarget {
       });
       hls.open(source.url, { at_s, language: preference("audio-language") ?? null }).catch((error) => this.#fail(session, error));
     } else {
-      this.video.src = source.url;
+      // Browsers keep media of an address for a while; the fragment makes it another one.
+      this.video.src = session.isReplaced ? `${source.url}#${title.version}` : source.url;
       if (at_s) this.video.currentTime = at_s;
     }
-    this.#applyPreferences();
-    this.#texts.show(title.texts, title.tracks.find(({ kind }) => kind === "audio")?.language ?? null);
+    applyPreferences(this.video);
+    this.#texts.show(title.texts, audio?.language ?? null);
     // The browser may refuse autoplay; a real failure raises "error".
     if (session.play) this.video.play().catch(() => {});
     this.#changed();
@@ -221,19 +224,21 @@ export class Playback extends EventTarget {
   }
 
   #recoverHls(session, status, isNetwork) {
+    session.isBroken = true;
     if (isNetwork) return this.#reconnect(session);
-    if (status === 404) return this.#checkVersion(session, true);
+    if (status === 404 && !session.isReloaded) return this.#checkVersion(session);
     session.attempts.failed.add("hls");
     this.#retry(session);
   }
 
   async #recoverVideo(session) {
-    const { code } = this.video.error;
+    const { source } = session;
+    const isLost = this.video.error.code === MediaError.MEDIA_ERR_NETWORK;
+    session.isBroken = true;
     if (!await isReachable(session.title.href)) return this.#reconnect(session);
-    if (session.signal.aborted || !this.video.error) return;
-    if (await this.#checkVersion(session, false)) return;
-    if (code === MediaError.MEDIA_ERR_NETWORK) return this.#retry(session);
-    session.attempts.failed.add(session.source.by);
+    if (session.signal.aborted || session.source !== source) return;
+    if (isLost) return this.#checkVersion(session);
+    session.attempts.failed.add(source.by);
     this.#retry(session);
   }
 
@@ -244,15 +249,15 @@ export class Playback extends EventTarget {
     if (session.isReconnecting) return;
     session.isReconnecting = true;
     try {
-      this.#keepPlace(session);
-      this.#say("connection", { text: "The server does not respond. Reconnecting…" });
+      this.#notices.say("connection", { text: "The server does not respond. Reconnecting…" });
       await whenReachable(session.title?.href ?? `/api/titles/${session.path}`, session.signal);
       session.isReconnecting = false;
-      this.#say("connection", null);
+      this.#notices.say("connection", null);
       if (!session.source) return this.#begin(session);
       const { version } = session.title;
+      this.#keepPlace(session);
       await this.#readTitle(session);
-      if (this.#hls && session.title.version === version) this.#hls.resume();
+      if (this.#hls?.levels.length && session.title.version === version) this.#hls.resume();
       else await this.#advance(session);
     } catch (error) {
       session.isReconnecting = false;
@@ -268,61 +273,39 @@ export class Playback extends EventTarget {
 
   // ---- The file changes ------------------------------------------------------
 
-  /**
-   * Compares the file with what plays. A replaced file plays from the same time on.
-   *
-   * @returns {Promise<boolean>} whether the file was replaced or removed
-   */
-  async #checkVersion(session, isBroken) {
+  /** Compares the file with what plays. A replaced file plays from the same time on, and so does a broken source. */
+  async #checkVersion(session) {
     try {
       const before = session.title.version;
-      const title = await readTitle(session.path, session.signal);
+      const { version, duration_s } = await readTitle(session.path, session.signal);
       session.signal.throwIfAborted();
-      this.#say("removed", null);
-      if (title.version === before && !isBroken) return false;
+      this.#notices.say("removed", null);
+      if (version === before && !session.isBroken) return;
+      session.isReloaded = version === before;
       this.#keepPlace(session);
-      if (title.duration_s && session.at_s >= title.duration_s) session.at_s = 0;
-      session.attempts = noAttempts();
+      if (version !== before) {
+        if (duration_s && session.at_s >= duration_s) session.at_s = 0;
+        Object.assign(session, { attempts: noAttempts(), isReplaced: true });
+        this.#notices.say("replaced", { text: "The file was replaced. This is the new one." });
+        this.#notices.endAfter("replaced", NOTICE_MS);
+      }
       await this.#readTitle(session);
-      if (title.version !== before) this.#sayBriefly("replaced", { text: "The file was replaced. This is the new one." });
+      if (session.isReplaced && session.source) await forgetCached(session.source.url, session.signal);
       await this.#advance(session);
-      return true;
     } catch (error) {
-      if (session.signal.aborted) return true;
-      if (error.status === 404) this.#say("removed", { text: "This title was moved or deleted." });
-      else if (error.status === 0) this.#reconnect(session);
+      if (session.signal.aborted) return;
+      if (error.status === 404) this.#notices.say("removed", { text: "This title was moved or deleted." });
       else this.#fail(session, error);
-      return true;
     }
   }
 
-  // ---- Notices ---------------------------------------------------------------
-
-  /** The sentence to show over the video. @returns {Notice | null} */
-  get notice() {
-    const kind = NOTICES.find((kind) => this.#notices.has(kind));
-    return kind ? this.#notices.get(kind) : null;
-  }
-
-  /** @param {typeof NOTICES[number]} kind @param {Notice | null} notice */
-  #say(kind, notice) {
-    if (!notice && !this.#notices.has(kind)) return;
-    if (notice) this.#notices.set(kind, notice);
-    else this.#notices.delete(kind);
-    this.#changed();
-  }
-
-  #sayBriefly(kind, notice) {
-    this.#say(kind, notice);
-    setTimeout(() => this.#notices.get(kind) === notice && this.#say(kind, null), RESUME_NOTICE_MS);
-  }
+  // ---- Failures --------------------------------------------------------------
 
   #refuse(session, text) {
     this.#closeSource();
     session.source = null;
-    this.#say("preparing", null);
-    this.#say("resume", null);
-    this.#say("failure", { text, action: { label: "Try again", run: () => this.load(session.path, { at_s: session.at_s, play: true }) } });
+    for (const kind of /** @type {const} */ (["preparing", "resume", "replaced"])) this.#notices.say(kind, null);
+    this.#notices.say("failure", { text, action: { label: "Try again", run: () => this.load(session.path, { at_s: session.at_s, play: true }) } });
   }
 
   #fail(session, error) {
@@ -342,9 +325,9 @@ export class Playback extends EventTarget {
       forgetPosition(session.title.path);
       session.at_s = 0;
       this.video.currentTime = 0;
-      this.#say("resume", null);
+      this.#notices.say("resume", null);
     };
-    this.#say("resume", { text: `Resumes at ${clock(position.at_s)}.`, action: { label: "From the start", run: fromTheStart } });
+    this.#notices.say("resume", { text: `Resumes at ${clock(position.at_s)}.`, action: { label: "From the start", run: fromTheStart } });
   }
 
   #remember() {
@@ -354,26 +337,15 @@ export class Playback extends EventTarget {
     }
   }
 
-  // ---- Preferences ---------------------------------------------------------------
-
-  #applyPreferences() {
-    const { video } = this;
-    const volume = preference("volume");
-    if (volume >= 0 && volume <= 1) video.volume = volume;
-    if (preference("muted") !== undefined) video.muted = preference("muted") === true;
-    const speed = preference("speed");
-    if (speed >= 0.25 && speed <= 4) video.defaultPlaybackRate = video.playbackRate = speed;
-  }
-
   // ---- Images ----------------------------------------------------------------------
 
   /** Shows the poster until the first frame, and loads the storyboard. */
-  #showImages(session) {
-    const { title, signal } = session;
-    if (!title.tracks.some(({ kind }) => kind === "video")) return;
-    const poster = `${title.views}poster.jpg?wait=0`;
-    whenRendered(poster, title.path, signal).then(() => { this.video.poster = poster; }).catch(() => {});
-    Storyboard.load(`${title.views}storyboard.vtt`, title.path, signal).then((storyboard) => {
+  #showImages({ title, signal }) {
+    const poster = title.poster && `${title.poster}?wait=0`;
+    const show = () => { this.video.poster = poster; };
+    if (poster) whenRendered(poster, title.path, signal).then(show).catch(() => {}); // the first frame serves, too
+    if (!title.storyboard) return;
+    Storyboard.load(title.storyboard, title.path, signal).then((storyboard) => {
       if (signal.aborted) return storyboard.close();
       this.#storyboard?.close();
       this.#storyboard = storyboard;
@@ -456,29 +428,14 @@ export class Playback extends EventTarget {
     this.#changed();
   }
 
-  /** Figures for people who want to know. Members are null where they are unknown. */
+  /** The most important thing to say about playback. */
+  get notice() {
+    return this.#notices.current;
+  }
+
+  /** Figures for people who want to know. */
   stats() {
-    const { video } = this;
-    const quality = video.getVideoPlaybackQuality?.();
-    const ahead = [...Array(video.buffered.length).keys()]
-      .map((index) => [video.buffered.start(index), video.buffered.end(index)])
-      .find(([start, end]) => start <= video.currentTime + 0.1 && video.currentTime <= end);
-    const { source = null, title = null } = this.#session ?? {};
-    const tracks = title?.tracks.filter(({ kind }) => kind === "video" || kind === "audio") ?? [];
-    const playing = this.#hls?.playing ?? null;
-    return {
-      source: source && { file: "file", mp4: "play.mp4", hls: "HLS (hls.js)", "native-hls": "HLS (browser)" }[source.by],
-      url: source?.url ?? null,
-      codecs: playing?.codecs ?? (tracks.map(({ codecs }) => codecs).filter(Boolean).join(", ") || null),
-      width: video.videoWidth || null,
-      height: video.videoHeight || null,
-      bitrate_bits_s: playing?.bitrate ?? (title?.duration_s ? Math.round(8 * title.size_bytes / title.duration_s) : null),
-      bandwidth_bits_s: this.#hls ? Math.round(this.#hls.bandwidth_bits_s) : null,
-      buffer_s: ahead ? ahead[1] - video.currentTime : 0,
-      decoded_frames: quality?.totalVideoFrames ?? null,
-      dropped_frames: quality?.droppedVideoFrames ?? null,
-      server_timing: this.#hls?.last.server_timing || null,
-    };
+    return figures(this.video, this.#session?.source ?? null, this.title, this.#hls);
   }
 
   // ---- Events ------------------------------------------------------------------------
@@ -503,12 +460,6 @@ export class Playback extends EventTarget {
       this.dispatchEvent(new Event("ended"));
     });
     on("pause", () => this.#remember());
-    on("volumechange", () => {
-      setPreference("volume", video.volume);
-      setPreference("muted", video.muted);
-    });
-    on("ratechange", () => video.readyState && setPreference("speed", video.playbackRate));
-
     let stallTimer;
     for (const name of ["waiting", "stalled"]) {
       on(name, (session) => {
@@ -520,12 +471,7 @@ export class Playback extends EventTarget {
       on(name, () => { if (video.readyState > video.HAVE_CURRENT_DATA) clearTimeout(stallTimer); });
     }
 
-    let resumeTimer;
-    on("playing", () => {
-      const resume = this.#notices.get("resume");
-      clearTimeout(resumeTimer);
-      if (resume) resumeTimer = setTimeout(() => this.#notices.get("resume") === resume && this.#say("resume", null), RESUME_NOTICE_MS);
-    });
+    on("playing", () => this.#notices.endAfter("resume", NOTICE_MS));
     video.textTracks.addEventListener("change", () => this.#changed());
     video.textTracks.addEventListener("addtrack", () => this.#changed());
 
@@ -535,7 +481,7 @@ export class Playback extends EventTarget {
     let changeTimer;
     const check = () => {
       const session = this.#session;
-      if (session?.title && session.source && !session.isReconnecting) this.#checkVersion(session, false);
+      if (session?.title && session.source && !session.isReconnecting) this.#checkVersion(session);
     };
     onTitles(({ all, changed = [], removed = [] }) => {
       const path = this.title?.path;

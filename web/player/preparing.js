@@ -11,20 +11,13 @@ const HEIGHT_MAX = 720;
 /** @typedef {(job: { state: string, progress: { percent: number } }) => void} OnProgress */
 
 /**
- * Waits until the server has copied a title into an MP4. The request for the movie starts the job.
+ * Waits until the server has made an MP4 of a title in another container.
  *
  * @param {Title} title @param {AbortSignal} signal @param {OnProgress} onProgress
  */
 export async function prepareRemux(title, signal, onProgress) {
-  for (;;) {
-    try {
-      await request(`${title.views}play.mp4`, { headers: { Range: "bytes=0-1" }, signal });
-      return;
-    } catch (error) {
-      if (!error.job) throw error;
-      await jobDone(error.job, signal, onProgress);
-    }
-  }
+  const job = await order({ kind: "remux", title: title.path }) ?? await jobOf(`${title.views}play.mp4`, signal);
+  if (job) await jobDone(job, signal, onProgress);
 }
 
 /**
@@ -33,11 +26,38 @@ export async function prepareRemux(title, signal, onProgress) {
  * @param {Title} title @param {import("./title.js").Track} track @param {AbortSignal} signal @param {OnProgress} onProgress
  */
 export async function prepareTranscode(title, track, signal, onProgress) {
-  const job = await post("/api/jobs", track.kind === "video"
+  const wanted = track.kind === "video"
     ? { kind: "rendition", title: title.path, height: Math.min(HEIGHT_MAX, track.width, track.height), codec: "h264" }
-    : { kind: "audio", title: title.path });
-  signal.throwIfAborted();
-  await jobDone(job.id, signal, onProgress);
+    : { kind: "audio", title: title.path };
+  const job = await order(wanted, track.kind === "audio" || !title.renditions.length) ?? await jobOf(`${title.views}index.m3u8`, signal, title);
+  if (job) await jobDone(job, signal, onProgress);
+}
+
+/**
+ * Orders a job, and returns its id; null if only people with the API token may order and `isAutomatic`: what no
+ * browser plays without, the server makes at the first request for it.
+ */
+async function order(wanted, isAutomatic = true) {
+  try {
+    return (await post("/api/jobs", wanted)).id;
+  } catch (error) {
+    if (isAutomatic && [401, 403, 422].includes(error.status)) return null;
+    throw error;
+  }
+}
+
+/** Requests a movie or a playlist, and returns the id of the job that this starts, or null. */
+async function jobOf(url, signal, title = null) {
+  try {
+    const response = await request(url, { headers: { Range: "bytes=0-1" }, signal });
+    await response.body?.cancel();
+  } catch (error) {
+    if (!error.job) throw error;
+    return error.job;
+  }
+  if (!title) return null;
+  const { jobs } = await getJson(`/api/jobs?${new URLSearchParams({ title: title.path })}`, signal);
+  return jobs.find(({ kind, finished }) => kind === "audio" && !finished)?.id ?? null;
 }
 
 /** Waits until a job is done, and throws its error if it fails. A server that is away for a while is waited for. */
@@ -59,9 +79,9 @@ async function jobDone(id, signal, onProgress) {
       if (job?.state === "done") return;
       if (job?.finished) throw new Error(job.error || "the job was cancelled");
       await new Promise((resolve) => {
-        wake = resolve;
-        setTimeout(resolve, POLL_MS);
-        if (known || signal.aborted) resolve();
+        wake = () => resolve(null);
+        setTimeout(wake, POLL_MS);
+        if (known || signal.aborted) wake();
       });
       signal.throwIfAborted();
     }

@@ -51,9 +51,21 @@ export function settingsPage(video, playback, tools) {
 const qualityPage = (playback) => ({
   title: "Quality",
   entries: playback.qualities.map(({ id, label }) => ({
-    label, isChecked: playback.quality === id, choose: () => { playback.quality = id; },
+    label: id === "auto" ? autoText(playback, label) : label,
+    isChecked: playback.quality === id,
+    choose: () => { playback.quality = id; },
   })),
 });
+
+/**
+ * "Auto (720p)": what the automatic choice plays now.
+ * @param {Playback} playback
+ * @param {string} label
+ */
+function autoText(playback, label) {
+  const { width, height } = playback.stats();
+  return playback.quality === "auto" && width ? `${label} (${Math.min(width, height)}p)` : label;
+}
 
 /** @param {Playback} playback */
 const audioPage = (playback) => ({

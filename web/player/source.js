@@ -1,19 +1,21 @@
 // The source: how this browser plays a title, or what the server must make first. It decides and does nothing.
 
 import { canDecode, hasMediaSource, playsFile } from "./capabilities.js";
+import { leadingTracks } from "./title.js";
 
 /** @typedef {import("./title.js").Title} Title */
+/** @typedef {import("./title.js").Track} Track */
 
 /**
  * The next step with a title:
  * - `play`: by `file` (the file as it is), `mp4` (play.mp4), `hls` (hls.js) or `native-hls`;
- * - `remux`: the file's container is not for browsers, so the server copies it into an MP4;
+ * - `remux`: browsers do not play the file's container, so the server makes an MP4 of it;
  * - `transcode`: this browser has no decoder for the `track`, so the server makes a version that it decodes;
  * - `refuse`: nothing helps. `text` says why.
  *
  * @typedef {{ step: "play", by: "file" | "mp4" | "hls" | "native-hls", url: string }
  *   | { step: "remux" }
- *   | { step: "transcode", track: import("./title.js").Track }
+ *   | { step: "transcode", track: Track }
  *   | { step: "refuse", text: string }} Step
  */
 
@@ -24,10 +26,11 @@ import { canDecode, hasMediaSource, playsFile } from "./capabilities.js";
  * @property {Set<string>} failed ways to play that have failed here
  * @property {Set<string>} missing what a way did not decode although the browser claimed it: "mp4 audio"
  * @property {Set<string>} made what the server has made meanwhile: "remux", "video", "audio"
+ * @property {boolean} isSilent whether the viewer wants to see the title without its audio
  */
 
 /** A title with nothing known. @returns {Attempts} */
-export const noAttempts = () => ({ failed: new Set(), missing: new Set(), made: new Set() });
+export const noAttempts = () => ({ failed: new Set(), missing: new Set(), made: new Set(), isSilent: false });
 
 const NATIVE_HLS = "application/vnd.apple.mpegurl";
 
@@ -39,60 +42,79 @@ const NATIVE_HLS = "application/vnd.apple.mpegurl";
  * @returns {Promise<Step>}
  */
 export async function chooseStep(title, attempts) {
-  const { failed, missing, made } = attempts;
   if (!title.tracks.length) return chooseFile(title, attempts);
-  const video = title.tracks.find(({ kind }) => kind === "video");
-  const audios = title.tracks.filter(({ kind }) => kind === "audio");
-  const [audio] = audios;
-  if (!video && !audio) return refuse(title);
+  const { failed, missing, made } = attempts;
+  const { video, audio } = leadingTracks(title);
+  if ((!video && !audio) || video?.is_encrypted || audio?.is_encrypted) return refuse(title);
 
-  const decodes = async (track, by, way) => !track || (!missing.has(`${way} ${track.kind}`) && await canDecode(track, by));
-  const [videoInFile, audioInFile, videoInSegments, audioInSegments] = await Promise.all([
-    decodes(video, "file", "mp4"), decodes(audio, "file", "mp4"),
-    decodes(video, "media-source", "hls"), decodes(audio, "media-source", "hls"),
-  ]);
-  const plays = {
-    mp4: videoInFile && audioInFile,
-    // A rendition is H.264 or what a person asked for; hls.js leaves out what the browser does not decode.
-    hls: (videoInSegments || hasOtherVideo(title) || made.has("video")) && (audioInSegments || made.has("audio")),
-  };
-  const prefersHls = isLadder(title) || new Set(audios.map(({ language }) => language)).size > 1;
-  for (const way of prefersHls ? ["hls", "mp4"] : ["mp4", "hls"]) {
+  const [inFile, inSegments] = await Promise.all([decodedInFile(title, attempts), decodedInSegments(title, attempts)]);
+  const plays = { mp4: inFile.video && inFile.audio, hls: inSegments.video && inSegments.audio };
+  for (const way of prefersHls(title) ? ["hls", "mp4"] : ["mp4", "hls"]) {
     const by = way === "hls" && !hasMediaSource ? nativeHls() : way;
-    if (by && plays[way] && !failed.has(way)) return play(title, by);
+    if (by && plays[way] && !failed.has(by)) return play(title, by);
   }
-  if (video && !videoInFile && !videoInSegments && !made.has("video")) return { step: "transcode", track: video };
-  if (audio && !audioInFile && !audioInSegments && !made.has("audio")) return { step: "transcode", track: audio };
-  // What the browser says of its decoders may be wrong in either direction: what nobody tried is tried last.
+  if (!inFile.video && !inSegments.video && !made.has("video")) return { step: "transcode", track: video };
+  if (!inFile.audio && !inSegments.audio && !made.has("audio")) return { step: "transcode", track: audio };
+  // A way that plays the video and another one that plays the audio: segments of both can be made.
+  if (!inSegments.audio && !made.has("audio")) return { step: "transcode", track: audio };
+  if (!inSegments.video && !made.has("video")) return { step: "transcode", track: video };
+  // What the browser says of its decoders may be wrong: what nobody tried is tried last.
   if (!failed.has("mp4") && !missing.has("mp4 video") && !missing.has("mp4 audio")) return play(title, "mp4");
   return refuse(title);
 }
 
-/** A file that is no movie of the server's: the browser plays it as it is, or the server remuxes it. */
+async function decodedInFile(title, { missing, isSilent }) {
+  const { video, audio } = leadingTracks(title);
+  const decodes = async (track) => !track || (!missing.has(`mp4 ${track.kind}`) && await canDecode(track, "file"));
+  const [plain, audible] = await Promise.all([decodes(video), decodes(audio)]);
+  return { video: plain, audio: audible || isSilent };
+}
+
+async function decodedInSegments(title, { missing, made, isSilent }) {
+  const { video, audio } = leadingTracks(title);
+  const canSee = title.renditions.map(({ codecs, height }) =>
+    canDecode({ kind: "video", codecs, height, width: Math.round(height * 16 / 9) }, "media-source"));
+  const canHear = audio ? canDecode(audio, "media-source") : true;
+  return {
+    video: !video || (!missing.has("hls video") && (await Promise.all(canSee)).includes(true)),
+    audio: isSilent || made.has("audio") || (!missing.has("hls audio") && await canHear),
+  };
+}
+
+/**
+ * A file that is no movie of the server's: the browser plays it as it is, or the server makes an MP4 of it.
+ *
+ * @returns {Step}
+ */
 function chooseFile(title, { failed, missing, made }) {
+  const { file, segments, reasons } = title.playable;
   const hasFailed = failed.has("file") || missing.has("file video") || missing.has("file audio");
-  if (!hasFailed && playsFile(title.media_type)) return play(title, "file");
-  return made.has("remux") ? refuse(title) : { step: "remux" };
+  if (file && !hasFailed && playsFile(title.media_type)) return play(title, "file");
+  if (segments && !made.has("remux")) return { step: "remux" };
+  return reasons.length || hasFailed ? refuse(title) : play(title, "file");
 }
 
 const nativeHls = () => (document.createElement("video").canPlayType(NATIVE_HLS) ? "native-hls" : null);
 
-/** Whether the title has video in several heights. */
-const isLadder = ({ renditions }) => new Set(renditions.map(({ height }) => height)).size > 1;
-const hasOtherVideo = ({ renditions }) => renditions.length > 1;
+/** Whether there is something to choose from: heights or languages. */
+function prefersHls({ renditions, tracks }) {
+  const audios = tracks.filter(({ kind }) => kind === "audio");
+  return new Set(renditions.map(({ height }) => height)).size > 1 || audios.length > 1;
+}
 
+/** @returns {Step} */
 function play(title, by) {
   const url = { file: title.href, mp4: `${title.views}play.mp4` }[by] ?? `${title.views}index.m3u8`;
   return { step: "play", by, url };
 }
 
-/** The server's own reason, if it has one. */
-function refuse({ playable, tracks }) {
-  const [reason] = playable.reasons;
-  if (reason) return { step: "refuse", text: sentence(reason) };
-  const codecs = tracks.filter(({ kind }) => kind === "video" || kind === "audio").map(nameOfCodec).join(" and ");
-  const text = codecs ? `This browser does not decode ${codecs}.` : "This browser does not play this file.";
-  return { step: "refuse", text: `${text} Download it and open it in another player.` };
+/** The server's own reason, if it has one. @returns {Step} */
+function refuse({ size_bytes, playable, tracks }) {
+  const advice = "Download it and open it in another player.";
+  if (size_bytes === 0) return { step: "refuse", text: "The file is empty: it has no bytes." };
+  if (!playable.file && !playable.segments && playable.reasons.length) return { step: "refuse", text: sentence(playable.reasons[0]) };
+  const codecs = tracks.filter(({ kind }) => kind !== "text").map(nameOfCodec).join(" and ");
+  return { step: "refuse", text: codecs ? `This browser does not decode ${codecs}. ${advice}` : `This browser does not play this file. ${advice}` };
 }
 
 /** "HEVC Main 10" of "HEVC Main 10, level 4". */

@@ -42,7 +42,7 @@ impl Histogram {
     pub(super) fn counted(&self) -> Counted {
         let bounds_s = self.bounds_us.iter().map(|us| Duration::from_micros(*us).as_secs_f64());
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
-        let buckets: Vec<_> = bounds_s.chain([f64::MAX]).zip(counts).collect();
+        let buckets: Vec<_> = bounds_s.chain([f64::INFINITY]).zip(counts).collect();
         Counted {
             count: buckets.iter().map(|(_, count)| count).sum(),
             buckets,
@@ -62,7 +62,7 @@ mod tests {
             histogram.observe(Duration::from_micros(us));
         }
         let counted = histogram.counted();
-        assert_eq!(counted.buckets, [(0.001, 2), (0.01, 2), (f64::MAX, 2)]);
+        assert_eq!(counted.buckets, [(0.001, 2), (0.01, 2), (f64::INFINITY, 2)]);
         assert_eq!(counted.count, 6);
         assert!((counted.sum_s - 3.022_002).abs() < 1e-9, "{}", counted.sum_s);
     }

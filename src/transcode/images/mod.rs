@@ -28,7 +28,7 @@ const POSTER_CANDIDATES: u32 = 8;
 /// The number of frames of an animated preview, two a second.
 const PREVIEW_FRAMES: u32 = 12;
 /// The part of a file without an index that a poster is selected from, in seconds: it is read whole.
-const SOURCE_POSTER_SPAN_S: &str = "30";
+const SOURCE_POSTER_SPAN_S: u64 = 30;
 /// The input: the small movie of the needed samples.
 const SMALL_MOVIE: &[&str] = &["-f", "mov", "-i", "pipe:0"];
 /// A frame is black if this percentage of its pixels is.
@@ -99,23 +99,14 @@ pub fn plan_poster(source: SourceVideo, size: Size, format: ImageFormat) -> Rend
     plan_single("poster", SMALL_MOVIE, &filters, source, size, format)
 }
 
-/// Plans the poster of a file whose index is not known, from key frames at and after a time; of cover art
-/// if `start_ms` is `None`. The input is the file itself.
+/// Plans the poster of a file whose index is not known, from key frames after `start_ms`; of cover art, if
+/// that is `None`. The input is the file itself.
 pub fn plan_source_poster(stream: &Stream, start_ms: Option<u64>, size: Size) -> RenderPlan {
     let source = SourceVideo::from_probe(stream);
-    let start = start_ms.map(|ms| format!("{ms}ms"));
-    let mut input = Vec::new();
-    if let Some(start) = &start {
-        input.extend([
-            "-skip_frame",
-            "nokey",
-            "-noaccurate_seek",
-            "-ss",
-            start,
-            "-t",
-            SOURCE_POSTER_SPAN_S,
-        ]);
-    }
+    let seek = start_ms.map(|start_ms| {
+        format!("-skip_frame nokey -noaccurate_seek -ss {start_ms}ms -t {SOURCE_POSTER_SPAN_S}")
+    });
+    let mut input: Vec<&str> = seek.iter().flat_map(|seek| seek.split(' ')).collect();
     input.extend(["-i", FILE]);
     let filters = format!("[0:{}]{}", stream.index, poster_filters(source, size));
     plan_single("poster", &input, &filters, source, size, ImageFormat::Jpg)

@@ -99,6 +99,13 @@ fn a_server_on_loopback_says_how_to_let_other_devices_in() {
 }
 
 #[test]
+fn a_folder_without_media_is_served_and_says_so() {
+    let folder = Folder::new();
+    let program = Program::serve(&[folder.path("")], &[]);
+    until("it is said", || program.printed().contains("titles   0: no video or audio file"));
+}
+
+#[test]
 fn a_server_on_all_addresses_prints_those_that_reach_it() {
     let (_folder, library) = library();
     for listen in [":0", "0.0.0.0:0", "[::]:0"] {
@@ -107,6 +114,7 @@ fn a_server_on_all_addresses_prints_those_that_reach_it() {
         assert_eq!(program.get("/healthz", &[]).status, 200, "{listen}: by IPv4");
         let printed = program.printed();
         assert!(!printed.contains("this machine only"), "{printed}");
+        assert!(printed.contains("read-only without --api-token-file"), "{printed}");
         // Without a terminal there is no code.
         assert!(!printed.contains('█') && !printed.contains('\u{1b}'), "{printed}");
         let page = format!("http://{}/", program.address);

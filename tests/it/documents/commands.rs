@@ -21,12 +21,16 @@ use crate::support::{
 /// The address of the server in the documents.
 const SERVER: &str = "localhost:8080";
 
+/// The servers of URLs in the documents; titles are those of the samples.
+const SERVERS: [&str; 2] = ["http://localhost:8080/", "https://video.example/"];
+
 /// When the samples were last changed, in the documents: 23 November 2026, 02:29:42 UTC.
 const MODIFIED: Duration = Duration::from_secs(1_795_400_982);
 
 /// Reasons not to run a block, each with a word that such a block contains.
-const REASONS: [(&str, &str); 4] = [
+const REASONS: [(&str, &str); 5] = [
     ("builds Headwater", "make "),
+    ("serves until it is stopped", "headwater "),
     ("needs root", "sudo "),
     ("needs Docker", "docker "),
     ("needs your server", "https://video.example/"),
@@ -45,7 +49,10 @@ impl Clone {
     fn new() -> Self {
         let folder = Folder::new();
         let home = folder.path("home");
-        fs::create_dir_all(home.join("Videos")).expect("a folder");
+        for name in ["Videos", "Talks"] {
+            copy_samples(&Path::new(ROOT).join("media"), &home.join(name));
+        }
+        fs::rename(home.join("Videos/Clock.mp4"), home.join("Videos/film.mp4")).expect("a film");
         copy_samples(&Path::new(ROOT).join("media"), &folder.path("media"));
         for program in ["bin", "target/release"] {
             fs::create_dir_all(folder.path(program)).expect("a folder");
@@ -160,7 +167,8 @@ fn commands_that_are_not_run_exist_and_have_valid_arguments() {
                 let rule = format!("\n{target}:");
                 assert!(makefile.contains(&rule), "{}: no target {target}", block.place);
             }
-            if let Some(folders) = line.strip_prefix("target/release/headwater ") {
+            let served = line.strip_prefix("target/release/").unwrap_or(line);
+            if let Some(folders) = served.strip_prefix("headwater ") {
                 let checked = clone.run(&format!("headwater check {folders}"));
                 assert!(checked.is_ok(), "{}: {line}: {checked:?}", block.place);
             }
@@ -181,20 +189,21 @@ fn configurations_in_the_documents_are_valid() {
 }
 
 #[test]
-fn every_url_of_the_sample_server_in_the_documents_responds() {
+fn every_url_in_the_documents_responds() {
     let clone = Clone::new();
-    let prefix = format!("http://{SERVER}/");
-    let ends = [' ', '\n', '"', '\'', '`', ')', '>', ','];
+    let ends = [' ', '\n', '"', '\'', '`', ')', '>', ',', '&'];
     let mut urls = 0;
     for document in user_documents() {
-        for rest in document.text.split(&prefix).skip(1) {
-            let target = rest.split(ends).next().unwrap_or_default();
-            let response = clone.program.get(&format!("/{target}"), &[]);
-            assert_eq!(response.status, 200, "{}: {prefix}{target}", document.path);
-            urls += 1;
+        for server in SERVERS {
+            for rest in document.text.split(server).skip(1) {
+                let target = rest.split(ends).next().unwrap_or_default();
+                let response = clone.program.get(&format!("/{target}"), &[]);
+                assert_eq!(response.status, 200, "{}: {server}{target}", document.path);
+                urls += 1;
+            }
         }
     }
-    assert!(urls > 2, "the documents show some");
+    assert!(urls > 5, "the documents show some");
 }
 
 #[test]
@@ -204,9 +213,10 @@ fn metrics_in_the_documents_exist() {
     for document in user_documents() {
         for rest in document.text.split("`headwater_").skip(1) {
             let name = rest.split(['`', '{']).next().unwrap_or_default();
-            // OpenMetrics names the family of a counter without the suffix.
-            let family = name.strip_suffix("_total").unwrap_or(name);
-            let is_known = metrics.contains(&format!(" headwater_{family}"));
+            // OpenMetrics names a family without these suffixes.
+            let family = name.strip_suffix("_total").or(name.strip_suffix("_info"));
+            let family = family.unwrap_or(name);
+            let is_known = metrics.contains(&format!(" headwater_{family} "));
             assert!(is_known, "{}: headwater_{name}", document.path);
         }
     }

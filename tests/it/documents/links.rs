@@ -8,7 +8,7 @@ use crate::support::documents::{Document, ROOT, document, markdown_files};
 const README_WORDS_MAX: usize = 900;
 
 fn all_documents() -> Vec<Document> {
-    let folders = ["", "docs", "benches/peers", "benches/attacks"];
+    let folders = ["", "docs", "docs/operations", "benches/peers", "benches/attacks"];
     let paths = folders.iter().flat_map(|folder| markdown_files(folder));
     paths.map(|path| document(&path)).collect()
 }

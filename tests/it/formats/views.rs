@@ -141,7 +141,8 @@ fn every_kind_of_title_is_listed_with_targets_that_exist() {
         let item = item.unwrap_or_else(|| panic!("{} is not listed", kind.title));
         let shown = json(&serving.get(&format!("/api/titles/{}", kind.title)), 200);
         // The list tells the facts of a file once it is indexed.
-        let known = item.as_object().expect("an object").iter().filter(|(_, value)| !value.is_null());
+        let known =
+            item.as_object().expect("an object").iter().filter(|(_, value)| !value.is_null());
         for (member, value) in known {
             assert_eq!(*value, shown[member], "{}: {member}", kind.title);
         }

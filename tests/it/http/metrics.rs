@@ -13,6 +13,7 @@ use crate::support::{
     server::{Serving, serve, serve_with},
     streams::{CLOCK, put_sample},
     wait::{block_on, until, until_slowly},
+    webhook_receiver::{WebhookReceiver, configured},
 };
 
 const DASHBOARD: &str = include_str!("../../../docs/operations/dashboard.json");
@@ -178,6 +179,25 @@ fn jobs_count_by_kind_state_and_outcome() {
     assert_eq!(durations, Some(2.0));
     // A server in this process has no worker.
     assert_eq!(scrape(&serving).sum("headwater_worker_up", &[]), None);
+}
+
+#[test]
+fn attempts_to_deliver_to_webhooks_count_by_outcome() {
+    const RENDITION: &str = r#"{"kind":"rendition","title":"a.mp4","height":240,"codec":"h264"}"#;
+    let folder = Folder::new();
+    put_sample(&folder, CLOCK, "films/a.mp4");
+    let receiver = WebhookReceiver::responding(&["204 No Content", "410 Gone"]);
+    let lines = configured(&folder, &receiver.url, r#""rendition.ready""#);
+    let serving = serve_with(&[folder.path("films")], &lines);
+    let queue = queue(&serving);
+    for outcome in ["delivered", "refused"] {
+        post_job(&serving, RENDITION);
+        assert!(block_on(queue.finish(&claim(&queue), &[])).expect("a database"));
+        until("the attempt is counted", || {
+            let labels = [("outcome", outcome)];
+            scrape(&serving).sum("headwater_webhook_deliveries_total", &labels) == Some(1.0)
+        });
+    }
 }
 
 #[test]

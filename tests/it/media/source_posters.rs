@@ -17,7 +17,11 @@ fn make(folder: &Folder, name: &str, arguments: &str) {
 /// Width and height of an image that the program sends.
 fn size(program: &Program, target: &str) -> String {
     let response = program.get(target, &[]);
-    assert_eq!((response.status, response.field("content-type")), (200, Some("image/jpeg")), "{target}");
+    assert_eq!(
+        (response.status, response.field("content-type")),
+        (200, Some("image/jpeg")),
+        "{target}"
+    );
     let folder = Folder::new();
     let image = folder.put("image.jpg", &response.body);
     let entries = ["-show_entries", "stream=width,height", "-of", "csv=p=0"];
@@ -55,7 +59,11 @@ fn a_file_of_every_container_has_a_poster_and_is_not_remuxed_for_it() {
     for name in names {
         assert_eq!(size(&program, &format!("/v/{name}/poster.jpg?width=160")), "160,90", "{name}");
     }
-    assert_eq!(size(&program, "/v/wide.mkv/poster.jpg?width=160"), "160,46", "pixels of two to one");
+    assert_eq!(
+        size(&program, "/v/wide.mkv/poster.jpg?width=160"),
+        "160,46",
+        "pixels of two to one"
+    );
     assert!(job_kinds(&program).iter().all(|kind| kind == "poster"), "{:?}", job_kinds(&program));
 }
 
@@ -66,7 +74,11 @@ fn the_poster_of_audio_is_its_cover_art() {
     }
     let folder = Folder::new();
     let cover = "-f lavfi -i color=red:size=200x200:duration=0.04:rate=25";
-    make(&folder, "song.mp3", &format!("{TONE} {cover} -map 0 -map 1 -c:v mjpeg -disposition:v attached_pic"));
+    make(
+        &folder,
+        "song.mp3",
+        &format!("{TONE} {cover} -map 0 -map 1 -c:v mjpeg -disposition:v attached_pic"),
+    );
     make(&folder, "bare.mp3", TONE);
     let program = Program::serve(&[folder.path("")], &[]);
     assert_eq!(size(&program, "/v/song.mp3/poster.jpg?width=160"), "160,160");

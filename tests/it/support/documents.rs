@@ -28,7 +28,7 @@ pub struct Block {
 /// The documents for people who use Headwater.
 pub fn user_documents() -> Vec<Document> {
     let mut paths = vec!["README.md".to_owned(), "SECURITY.md".to_owned()];
-    paths.extend(markdown_files("docs"));
+    paths.extend(["docs", "docs/operations"].into_iter().flat_map(markdown_files));
     paths.iter().map(|path| document(path)).collect()
 }
 

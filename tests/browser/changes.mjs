@@ -1,0 +1,105 @@
+// What happens while somebody watches: the file is replaced or removed, the server goes away and comes back.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { createServer as createNetServer } from "node:net";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import { after, before, describe } from "node:test";
+import { CLIPS, fileOf, makeClips, REPLACEMENT } from "./clips.mjs";
+import { browserTest, DESKTOP, launchBrowser, startServer } from "./site.mjs";
+import { assertOnly, playsAll, reaches, says, state, watch } from "./viewer.mjs";
+
+/** By play.mp4, and by HLS because it is a ladder. */
+const TITLES = ["single.mp4", "ladder.mp4"];
+
+/** More than any buffer holds: two minutes of noise. */
+const LONG = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=120,noise=alls=40:allf=t", "-f", "lavfi", "-i", "sine=duration=120",
+  "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-b:v", "4M", "-c:a", "aac"];
+
+let scratch, library, server, browser, listen;
+
+before(async () => {
+  await makeClips([CLIPS[0], REPLACEMENT]);
+  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-changes-"));
+  library = path.join(scratch, "library");
+  fs.mkdirSync(library);
+  for (const [title, scale] of [[TITLES[0], 180], [TITLES[1], 180], ["ladder.100p.mp4", 100]]) {
+    const ffmpeg = spawnSync("ffmpeg", ["-v", "error", ...LONG, "-vf", `scale=-2:${scale}`, path.join(library, title)], { stdio: "inherit" });
+    assert.equal(ffmpeg.status, 0);
+  }
+  for (const title of ["replaced.mp4", "removed.mp4"]) put(CLIPS[0], title);
+  listen = `127.0.0.1:${await freePort()}`;
+  server = await start();
+  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  if (scratch) fs.rmSync(scratch, { recursive: true });
+});
+
+/** The same address each time: the page comes back to the server that it knows. */
+const start = () => startServer(library, path.join(scratch, "data"), "changes.log", {}, listen);
+
+async function freePort() {
+  const probe = createNetServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => probe.once("listening", resolve));
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+/** Copies a clip into the library, in one step. */
+function put(clip, title) {
+  const arriving = path.join(scratch, "arriving.mp4");
+  fs.copyFileSync(fileOf(clip), arriving);
+  fs.renameSync(arriving, path.join(library, title));
+}
+
+const inBrowser = (name, body) => browserTest(name, { browser: () => browser, server: () => server }, DESKTOP, body);
+
+const ABSENT = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_NETWORK|\b404\b|\b503\b/;
+
+describe("while watching", () => {
+  inBrowser("a replaced file plays from the same time on", async (page, errors) => {
+    await watch(page, "replaced.mp4");
+    await playsAll(page, "video audio", 2);
+    put(REPLACEMENT, "replaced.mp4");
+    await says(page, "The file was replaced.");
+    await page.waitForFunction(() => Math.abs(document.querySelector("video").duration - 12) < 0.5);
+    const { at } = await state(page);
+    assert.ok(at > 1, `it begins at ${at} s`);
+    await reaches(page, at + 0.5);
+    assertOnly(errors, ABSENT);
+  });
+
+  inBrowser("a removed file is said to be moved or deleted, and plays when it is back", async (page, errors) => {
+    await watch(page, "removed.mp4");
+    await playsAll(page, "video audio");
+    fs.renameSync(path.join(library, "removed.mp4"), path.join(scratch, "kept.mp4"));
+    await says(page, "This title was moved or deleted.");
+    fs.renameSync(path.join(scratch, "kept.mp4"), path.join(library, "removed.mp4"));
+    await page.locator(".player-notice").waitFor({ state: "hidden" });
+    const { at } = await state(page);
+    await reaches(page, Math.min(at + 0.5, 19));
+    assertOnly(errors, ABSENT);
+  });
+
+  for (const title of TITLES) {
+    inBrowser(`${title} goes on by itself when the server is back`, async (page, errors) => {
+      await watch(page, title);
+      await playsAll(page, "video audio");
+      await server.stop();
+      // Behind the buffer, so that the player needs the server.
+      await page.evaluate(() => { document.querySelector("video").currentTime = 100; });
+      await says(page, "Reconnecting…").finally(async () => { server = await start(); });
+      await page.locator(".player-notice").waitFor({ state: "hidden" });
+      await reaches(page, 101);
+      assert.equal((await state(page)).isPaused, false);
+      assertOnly(errors, ABSENT);
+    });
+  }
+});

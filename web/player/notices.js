@@ -1,0 +1,54 @@
+// Notices: what there is to say about playback. The most important one is shown.
+
+/**
+ * @typedef {object} Notice
+ * @property {string} text
+ * @property {number} [percent]
+ * @property {{ label: string, run: () => void }} [action]
+ */
+
+/** The most important first. */
+const KINDS = /** @type {const} */ (["failure", "connection", "removed", "preparing", "replaced", "resume"]);
+
+/** @typedef {typeof KINDS[number]} Kind */
+
+export class Notices {
+  /** @type {Map<Kind, Notice>} */
+  #notices = new Map();
+  #onChange;
+
+  /** @param {() => void} onChange */
+  constructor(onChange) {
+    this.#onChange = onChange;
+  }
+
+  /** The notice to show. @returns {Notice | null} */
+  get current() {
+    const kind = KINDS.find((kind) => this.#notices.has(kind));
+    return kind ? this.#notices.get(kind) : null;
+  }
+
+  /** @param {Kind} kind */
+  has(kind) {
+    return this.#notices.has(kind);
+  }
+
+  /** Says something, or with null no longer. @param {Kind} kind @param {Notice | null} notice */
+  say(kind, notice) {
+    if (!notice && !this.#notices.has(kind)) return;
+    if (notice) this.#notices.set(kind, notice);
+    else this.#notices.delete(kind);
+    this.#onChange();
+  }
+
+  /** Stops to say what is said now, after some time. @param {Kind} kind @param {number} ms */
+  endAfter(kind, ms) {
+    const notice = this.#notices.get(kind);
+    if (notice) setTimeout(() => this.#notices.get(kind) === notice && this.say(kind, null), ms);
+  }
+
+  clear() {
+    this.#notices.clear();
+    this.#onChange();
+  }
+}
