@@ -4,8 +4,7 @@ use serde::Serialize;
 
 use super::title_item::Item;
 use crate::{
-    extent::disk::split_stem,
-    library::{Facts, MediaPath, Title},
+    library::{MediaPath, Title},
     titles::details::{Details, TextFile},
 };
 
@@ -15,27 +14,10 @@ pub struct TitleDocument {
     #[serde(flatten)]
     item: Item,
     #[serde(flatten)]
-    facts: ItemFacts,
-    #[serde(flatten)]
     details: Details,
     texts: Vec<Text>,
     #[serde(flatten)]
     urls: Urls,
-}
-
-/// The name of a title, and what its file says of itself.
-#[derive(Debug, Serialize)]
-struct ItemFacts {
-    /// The name of the file without its extension.
-    name: String,
-    /// The decoded path of the folder; empty at the top.
-    folder: String,
-    kind: Option<&'static str>,
-    duration_s: Option<f64>,
-    /// As displayed, in square pixels.
-    width: Option<u32>,
-    height: Option<u32>,
-    is_hdr: Option<bool>,
 }
 
 /// Subtitles as one file of WebVTT.
@@ -73,25 +55,8 @@ impl TitleDocument {
         let files = std::mem::take(&mut details.texts);
         let texts = files.into_iter().map(|file| Text::new(file, &view)).collect();
         let urls = Urls::new(path, &details, origin, &view);
-        let facts = ItemFacts::new(path, details.facts);
-        Self { item: Item::from(&title), facts, details, texts, urls }
-    }
-}
-
-impl ItemFacts {
-    fn new(path: &MediaPath, facts: Option<Facts>) -> Self {
-        let (name, _) = split_stem(path.file_name());
-        let whole = path.display();
-        let (width, height) = facts.and_then(|facts| facts.size).unzip();
-        Self {
-            name: String::from_utf8_lossy(name).into_owned(),
-            folder: whole.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default(),
-            kind: facts.map(|facts| facts.kind.as_str()),
-            duration_s: facts.and_then(|facts| facts.duration_ms).map(|ms| ms as f64 / 1000.0),
-            width,
-            height,
-            is_hdr: facts.and_then(|facts| facts.is_hdr),
-        }
+        let item = Item::from(&Title { facts: details.facts, ..title });
+        Self { item, details, texts, urls }
     }
 }
 
@@ -121,7 +86,6 @@ impl Urls {
         let file = details.file.as_ref().unwrap_or(path).encoded();
         let segments = details.playable.segments;
         let in_segments = |name: &str| segments.then(|| view(name));
-        let image = |name: &str| details.has_images.then(|| view(name));
         // Tracks that fit into no segment, such as ProRes, fit into one MP4.
         let has_mp4 = segments || !details.tracks.is_empty();
         Self {
@@ -129,8 +93,8 @@ impl Urls {
             mp4: has_mp4.then(|| view("play.mp4")),
             hls: in_segments("index.m3u8"),
             dash: in_segments("manifest.mpd"),
-            poster: image("poster.jpg"),
-            storyboard: image("storyboard.vtt"),
+            poster: details.has_poster.then(|| view("poster.jpg")),
+            storyboard: details.has_storyboard.then(|| view("storyboard.vtt")),
             watch: format!("{origin}/watch/{encoded}"),
             embed: format!("{origin}/embed/{encoded}"),
         }

@@ -92,6 +92,10 @@ impl Server {
             writeln!(banner, "  {label:8} {}", url(address))?;
             label = "";
         }
+        if self.site.token.load().is_none() {
+            let rule = "read-only without --api-token-file: all may watch, none may start jobs";
+            writeln!(banner, "           ({rule})")?;
+        }
         match addresses.first() {
             Some(first) if is_terminal => banner.write_str(&qr_code(&url(first), LABEL_CHARS)),
             _ => Ok(()),

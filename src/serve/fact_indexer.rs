@@ -21,8 +21,8 @@ use crate::{
     },
 };
 
-/// The delay before files that could not be read are tried again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// The delay before files that could not be read are tried again, such as those that still grow.
+const RETRY_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Titles of one look into the catalog.
 const PAGE: usize = 64;

@@ -89,6 +89,8 @@ fn listen_error(address: &SocketAddr, error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => {
             format!("{} is no address of this machine; choose another with --listen", address.ip())
         }
+        // It names its own next step.
+        io::ErrorKind::Other => format!("cannot listen on {address}: {error}"),
         _ => format!("cannot listen on {address}: {error}; see --listen"),
     }
 }

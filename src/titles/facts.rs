@@ -1,9 +1,10 @@
 //! What lists tell of a title's media: kind, duration, size, dynamic range.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use super::{Error, Titles, readiness::Waiting, remux::RemuxStart};
 use crate::{
+    extent::disk::File,
     library::{
         Facts, MediaPath, TitleKind,
         media_type::{self, Kind},
@@ -13,11 +14,11 @@ use crate::{
         Movie, Track,
         codec::{Media, VideoRange},
     },
-    package::title,
+    package::{inspect::foreign::Foreign, title},
 };
 
-/// Reads the facts of a title; of a set, those of its leading member. Starts no job: of a file in another
-/// container only the kind is known until it is remuxed.
+/// Reads the facts of a title; of a set, those of its leading member. Starts no job: until a file in another
+/// container is remuxed, they are what its head and its name tell.
 ///
 /// Fails if the file cannot be read now.
 pub async fn read(titles: &Titles, title: &MediaPath) -> Result<Facts, Error> {
@@ -38,7 +39,7 @@ pub async fn read(titles: &Titles, title: &MediaPath) -> Result<Facts, Error> {
             | Error::Busy
             | Error::NotReady(_)),
         ) => Err(error),
-        Err(_not_playable) => Ok(from_name(title)),
+        Err(_not_playable) => Ok(from_head(title, read_head(titles, title).await.as_ref())),
     }
 }
 
@@ -59,6 +60,34 @@ pub fn from_movie(movie: &Movie) -> Facts {
         size: video.and_then(|track| track.shape?.displayed()),
         is_hdr: range.map(|range| range != VideoRange::Sdr),
     }
+}
+
+/// Reads the head of a file in another container than MP4; `None` if it is none, or cannot be read: then the
+/// name has to do.
+async fn read_head(titles: &Titles, title: &MediaPath) -> Option<Foreign> {
+    let file = titles.file(title, Waiting::Allowed).await.ok()?;
+    foreign(&file).await.ok().flatten()
+}
+
+/// The head of a file in another container than MP4; `None` if it is none.
+pub async fn foreign(file: &Arc<File>) -> Result<Option<Foreign>, Error> {
+    let reading = file.run_in_pool(|open| {
+        let foreign = Foreign::read(&open.blocking_reader())?;
+        open.check().map(|()| foreign)
+    });
+    Ok(reading.await??)
+}
+
+/// What the head of a file that is no movie itself tells, and else its name.
+pub fn from_head(title: &MediaPath, head: Option<&Foreign>) -> Facts {
+    let named = from_name(title);
+    let Some(Foreign { has_video, duration_ms, size, is_hdr, .. }) = head else { return named };
+    let kind = match has_video {
+        Some(true) => TitleKind::Video,
+        Some(false) => TitleKind::Audio,
+        None => named.kind,
+    };
+    Facts { kind, duration_ms: *duration_ms, size: *size, is_hdr: *is_hdr }
 }
 
 /// What the name of a file that does not play tells.

@@ -74,7 +74,11 @@ pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpL
     socket.set_tcp_nodelay(true)?;
     net::set_notsent_lowat(&socket, settings.notsent_lowat_bytes)?;
     if let Some(name) = &settings.congestion_control {
-        let error = |error| io::Error::other(format!("congestion control {name:?}: {error}"));
+        let error = |error| {
+            io::Error::other(format!(
+                "congestion control {name:?} is not available ({error}); see tcp_congestion"
+            ))
+        };
         net::set_congestion_control(&socket, name).map_err(error)?;
     }
     if let Some(bytes) = settings.send_buffer_bytes {

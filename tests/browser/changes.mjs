@@ -1,27 +1,34 @@
 // What happens while somebody watches: the file is replaced or removed, the server goes away and comes back.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { createServer as createNetServer } from "node:net";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, describe } from "node:test";
-import { CLIPS, fileOf, makeClips, REPLACEMENT, SMALLER, TITLE } from "./clips.mjs";
+import { CLIPS, fileOf, makeClips, REPLACEMENT } from "./clips.mjs";
 import { browserTest, DESKTOP, launchBrowser, startServer } from "./site.mjs";
 import { assertOnly, playsAll, reaches, says, state, watch } from "./viewer.mjs";
 
 /** By play.mp4, and by HLS because it is a ladder. */
 const TITLES = ["single.mp4", "ladder.mp4"];
 
+/** More than any buffer holds: two minutes of noise. */
+const LONG = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=120,noise=alls=40:allf=t", "-f", "lavfi", "-i", "sine=duration=120",
+  "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-b:v", "4M", "-c:a", "aac"];
+
 let scratch, library, server, browser, listen;
 
 before(async () => {
-  await makeClips([CLIPS[0], REPLACEMENT, TITLE, SMALLER]);
+  await makeClips([CLIPS[0], REPLACEMENT]);
   scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-changes-"));
   library = path.join(scratch, "library");
   fs.mkdirSync(library);
-  for (const title of TITLES) put(TITLE, title);
-  put(SMALLER, "ladder.100p.mp4");
+  for (const [title, scale] of [[TITLES[0], 180], [TITLES[1], 180], ["ladder.100p.mp4", 100]]) {
+    const ffmpeg = spawnSync("ffmpeg", ["-v", "error", ...LONG, "-vf", `scale=-2:${scale}`, path.join(library, title)], { stdio: "inherit" });
+    assert.equal(ffmpeg.status, 0);
+  }
   for (const title of ["replaced.mp4", "removed.mp4"]) put(CLIPS[0], title);
   listen = `127.0.0.1:${await freePort()}`;
   server = await start();
@@ -87,14 +94,10 @@ describe("while watching", () => {
       await playsAll(page, "video audio");
       await server.stop();
       // Behind the buffer, so that the player needs the server.
-      await page.evaluate(() => {
-        const video = document.querySelector("video");
-        video.currentTime = 30;
-      });
-      await says(page, "Reconnecting…");
-      server = await start();
+      await page.evaluate(() => { document.querySelector("video").currentTime = 100; });
+      await says(page, "Reconnecting…").finally(async () => { server = await start(); });
       await page.locator(".player-notice").waitFor({ state: "hidden" });
-      await reaches(page, 31);
+      await reaches(page, 101);
       assert.equal((await state(page)).isPaused, false);
       assertOnly(errors, ABSENT);
     });

@@ -8,7 +8,7 @@ import { after, before, describe } from "node:test";
 import { fileOf, makeClips, SMALLER, TITLE } from "./clips.mjs";
 import { makeHomeLibrary } from "./home_library.mjs";
 import { browserTest, DESKTOP, launchBrowser, startServer } from "./site.mjs";
-import { playsAll, reaches, says, state, watch } from "./viewer.mjs";
+import { play, playsAll, reaches, says, state, watch } from "./viewer.mjs";
 
 const CUES = "1\n00:00:00,000 --> 00:00:40,000\nGood evening\n";
 
@@ -67,6 +67,7 @@ describe("position", () => {
     await seek(page, 25);
     await reaches(page, 25.2);
     await page.reload();
+    await play(page);
     await says(page, /^Resumes at 0:2\d\.$/);
     await reaches(page, 24.9);
     assert.ok((await state(page)).at < 30);
@@ -106,6 +107,7 @@ describe("captions and languages", () => {
       await choose(page, "Captions", "Deutsch");
       assert.equal(await cue(page), "Guten Abend");
       await page.reload();
+      await play(page);
       assert.equal(await cue(page), "Guten Abend");
     });
   }

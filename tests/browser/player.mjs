@@ -514,6 +514,13 @@ inBrowser("portrait stands upright within the window, and nothing moves", DESKTO
   assert.ok(y + height <= DESKTOP.viewport.height, "the whole video is in the window");
   assert.equal(await page.evaluate(() => player.shift), 0);
   await screenshot(page, "portrait");
+  await page.keyboard.press("k");
+  await plays(page, 1);
+  await page.keyboard.press("k");
+  const before = await video(page, "currentTime");
+  await page.keyboard.press(".");
+  const step_s = await video(page, "currentTime") - before;
+  assert.ok(Math.abs(step_s - 1 / 30) < 0.002, `a frame of 1/30 s, not ${step_s} s`);
 });
 
 inBrowser("landscape does not move the page, though its shape is not known before", DESKTOP, async (page) => {

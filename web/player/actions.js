@@ -4,7 +4,6 @@
 
 /** The speeds of the menu. */
 export const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
-const FRAMES_PER_SECOND = 25; // of a title whose frame rate is unknown
 
 /**
  * The length of the title, 0 while it is unknown.
@@ -76,21 +75,14 @@ export function changeSpeed(video, direction) {
 }
 
 /**
- * Pauses, and shows the frame before (-1) or after (1).
+ * Pauses, and seeks by a frame back (negative) or forward.
  * @param {HTMLVideoElement} video
  * @param {Playback} playback
- * @param {number} direction
+ * @param {number} seconds
  */
-export function stepFrame(video, playback, direction) {
+export function stepFrame(video, playback, seconds) {
   video.pause();
-  seekTo(video, playback, video.currentTime + direction / frameRateOf(playback));
-}
-
-/** @param {Playback} playback */
-function frameRateOf({ title }) {
-  const track = title?.tracks?.find(({ kind }) => kind === "video");
-  const { frame_rate: rate } = /** @type {{ frame_rate?: number | { average: number } }} */ (track ?? {});
-  return (typeof rate === "object" ? rate?.average : rate) || FRAMES_PER_SECOND;
+  seekTo(video, playback, video.currentTime + seconds);
 }
 
 /** @type {WeakMap<Playback, string>} */

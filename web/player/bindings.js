@@ -1,6 +1,7 @@
 // The keys of the player, and what each does.
 
 import * as actions from "./actions.js";
+import { FrameLength } from "./frames.js";
 import { togglePictureInPicture } from "./screen.js";
 import { speedText } from "./settings.js";
 import { percent } from "../words.js";
@@ -48,6 +49,7 @@ export function seekBy({ video, playback }, say, seconds) {
  */
 export function bindings(surface, { say, toggleFull, toggleTheatre, hasVideo, next, showKeys, escape }) {
   const { video, playback } = surface;
+  const frame = new FrameLength(surface);
   const length = () => actions.lengthOf(playback);
   const seek = (/** @type {number} */ seconds) => seekBy(surface, say, seconds);
   const sayVolume = () => say(video.muted || !video.volume ? "Muted" : `Volume ${percent(100 * video.volume)}`);
@@ -68,14 +70,14 @@ export function bindings(surface, { say, toggleFull, toggleTheatre, hasVideo, ne
       },
     },
     {
-      keys: [..."0123456789"], shown: "0 … 9", label: "To a tenth of the title",
+      keys: [..."0123456789"], shown: "0 … 9", label: "To a tenth of the length",
       run: (key) => actions.seekTo(video, playback, length() * Number(key) / 10),
     },
     {
       keys: ["Home", "End"], shown: "Home End", label: "To the start or the end",
       run: (key) => actions.seekTo(video, playback, key === "Home" ? 0 : length()),
     },
-    { keys: [",", "."], shown: ", .", label: "One frame back or forward", run: (key) => actions.stepFrame(video, playback, sign(key)) },
+    { keys: [",", "."], shown: ", .", label: "One frame back or forward", run: (key) => actions.stepFrame(video, playback, frame.seconds * sign(key)) },
     {
       keys: ["<", ">"], shown: "< >", label: "Slower or faster", run: (key) => {
         actions.changeSpeed(video, sign(key));

@@ -28,3 +28,14 @@ export async function whenReachable(url, signal) {
   }
   signal.throwIfAborted();
 }
+
+/**
+ * Replaces what the browser's cache has of an address: media may be cached for a minute, and a replaced file must
+ * not play from there.
+ *
+ * @param {string} url @param {AbortSignal} signal
+ */
+export async function forgetCached(url, signal) {
+  const response = await fetch(url, { cache: "reload", headers: { Range: "bytes=0-1" }, signal }).catch(() => null);
+  await response?.body?.cancel();
+}

@@ -46,13 +46,13 @@ export class SystemControls {
    */
   update(name) {
     if (!navigator.mediaSession || !name) return;
-    const { title, path } = this.#playback;
+    const { title } = this.#playback;
     const shown = JSON.stringify([name, title?.poster]);
     if (shown === this.#shown) return;
     this.#shown = shown;
     navigator.mediaSession.metadata = new MediaMetadata({
       title: name,
-      album: title?.folder || (path ? "Headwater" : ""),
+      album: title?.folder ?? "",
       artwork: title?.poster ? [{ src: title.poster, type: "image/jpeg" }] : [],
     });
   }

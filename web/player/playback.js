@@ -4,7 +4,7 @@ import { forgetPosition, positionOf, preference, rememberPosition, setPreference
 import { onTitles, RequestError, subscribe, whenRendered } from "../server.js";
 import { Storyboard } from "../storyboard.js";
 import { clock } from "../words.js";
-import { isReachable, whenReachable } from "./connection.js";
+import { forgetCached, isReachable, whenReachable } from "./connection.js";
 import { watchDecoding } from "./decoded.js";
 import { figures } from "./figures.js";
 import { HlsSource } from "./hls.js";
@@ -38,6 +38,7 @@ const CHANGE_PAUSE_MS = 300;
  * @property {AbortController | null} attempt aborts what belongs to the current source
  * @property {boolean} isBroken whether the current source has failed
  * @property {boolean} isReloaded whether segments of the current version have failed once
+ * @property {boolean} isReplaced whether the file was replaced while it played
  * @property {boolean} isReconnecting
  */
 
@@ -78,7 +79,8 @@ export class Playback extends EventTarget {
     const controller = new AbortController();
     this.#session = {
       path, controller, signal: controller.signal, play, at_s, title: null, attempts: noAttempts(), source: null,
-      attempt: null, isBroken: false, isReloaded: false, isReconnecting: false,
+      attempt: null, isBroken: false, isReloaded: false, isReplaced: false,
+      isReconnecting: false,
     };
     subscribe();
     this.#begin(this.#session);
@@ -186,7 +188,8 @@ export class Playback extends EventTarget {
       });
       hls.open(source.url, { at_s, language: preference("audio-language") ?? null }).catch((error) => this.#fail(session, error));
     } else {
-      this.video.src = source.url;
+      // Browsers keep media of an address for a while; the fragment makes it another one.
+      this.video.src = session.isReplaced ? `${source.url}#${title.version}` : source.url;
       if (at_s) this.video.currentTime = at_s;
     }
     applyPreferences(this.video);
@@ -282,11 +285,12 @@ export class Playback extends EventTarget {
       this.#keepPlace(session);
       if (version !== before) {
         if (duration_s && session.at_s >= duration_s) session.at_s = 0;
-        session.attempts = noAttempts();
+        Object.assign(session, { attempts: noAttempts(), isReplaced: true });
         this.#notices.say("replaced", { text: "The file was replaced. This is the new one." });
         this.#notices.endAfter("replaced", NOTICE_MS);
       }
       await this.#readTitle(session);
+      if (session.isReplaced && session.source) await forgetCached(session.source.url, session.signal);
       await this.#advance(session);
     } catch (error) {
       if (session.signal.aborted) return;

@@ -10,10 +10,15 @@ const ID = "text-";
 export class Texts {
   #video;
   #elements = [];
+  #chosen = null;
 
   /** @param {HTMLVideoElement} video */
   constructor(video) {
     this.#video = video;
+    // Browsers choose a text by their own language when a source is loaded; the viewer's choice stands.
+    for (const event of ["loadedmetadata", "loadeddata", "canplay"]) {
+      video.addEventListener(event, () => this.#elements.length && this.#choose(this.#chosen));
+    }
   }
 
   /**
@@ -57,7 +62,11 @@ export class Texts {
   }
 
   #choose(id) {
-    for (const text of this.list) text.track.mode = text.id === id ? "showing" : "disabled";
+    this.#chosen = id;
+    for (const text of this.list) {
+      const mode = text.id === id ? "showing" : "disabled";
+      if (text.track.mode !== mode) text.track.mode = mode;
+    }
   }
 }
 

@@ -222,7 +222,7 @@ fn movie_report(
 }
 
 /// The duration of a movie: the end of its last track, rounded to the millisecond.
-pub fn duration_ms(movie: &Movie) -> u64 {
+fn duration_ms(movie: &Movie) -> u64 {
     let ends_us = movie
         .tracks
         .iter()

@@ -7,7 +7,10 @@ use super::{
     report::{Player, Plays},
     verdicts::MediaTracks,
 };
-use crate::{movie::Movie, package::title};
+use crate::{
+    movie::Movie,
+    package::{container::Container, title},
+};
 
 /// Whether a title plays, and why not.
 #[derive(Clone, Debug, Default, Eq, PartialEq, serde::Serialize)]
@@ -40,12 +43,13 @@ impl Playable {
         Self { file, segments, reasons }
     }
 
-    /// Of a file in another container, as long as it is not remuxed.
-    pub fn before_remux(foreign: &Foreign, progress: &Progress) -> Self {
-        let file = foreign.browsers.plays == Plays::Yes;
+    /// Of a file that is not remuxed yet: in another container, or MP4 with a compressed index.
+    pub fn before_remux(foreign: Option<&Foreign>, progress: &Progress) -> Self {
+        let container = foreign.map_or(Container::IsoMedia, |foreign| foreign.container);
+        let file = foreign.is_some_and(|foreign| foreign.browsers.plays == Plays::Yes);
         let segments = progress.may_play();
-        let browsers = (!file).then(|| foreign.browsers.reason.clone());
-        let remux = (!(file && segments)).then(|| progress.sentence(foreign.container.name()));
+        let browsers = foreign.filter(|_| !file).map(|foreign| foreign.browsers.reason.clone());
+        let remux = (!(file && segments)).then(|| progress.sentence(container.name()));
         Self { file, segments, reasons: browsers.into_iter().chain(remux).collect() }
     }
 

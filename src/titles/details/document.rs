@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    library::{Facts, MediaPath, TitleKind},
+    library::{Facts, MediaPath},
     movie::{
         self, Movie,
         codec::{Media, VideoRange},
@@ -17,7 +17,7 @@ use crate::{
         text_track::{self, Description},
         title,
     },
-    titles::{assets::TitleAssets, opened::Opened, presentation as titles_presentation},
+    titles::{assets::TitleAssets, facts, opened::Opened, presentation as titles_presentation},
 };
 
 /// The details of a title.
@@ -31,7 +31,7 @@ pub struct Details {
     pub renditions: Vec<Rendition>,
     /// Whether the title plays.
     pub playable: Playable,
-    /// Length, size and kind, if they are known.
+    /// Length, size and kind.
     #[serde(skip)]
     pub facts: Option<Facts>,
     /// The subtitles.
@@ -40,9 +40,12 @@ pub struct Details {
     /// Of a set, its leading member.
     #[serde(skip)]
     pub file: Option<MediaPath>,
-    /// Whether jobs can render images of the title.
+    /// Whether jobs can render a poster.
     #[serde(skip)]
-    pub has_images: bool,
+    pub has_poster: bool,
+    /// Whether jobs can render a storyboard.
+    #[serde(skip)]
+    pub has_storyboard: bool,
 }
 
 /// A track.
@@ -100,8 +103,9 @@ pub struct TextFile {
 
 impl Details {
     /// The details of a title that does not play; with the reason.
-    pub fn unplayable(why: String) -> Self {
-        Self { playable: Playable::no(why), ..Self::default() }
+    pub(super) fn unplayable(title: &MediaPath, why: String) -> Self {
+        let facts = Some(facts::from_head(title, None));
+        Self { playable: Playable::no(why), facts, ..Self::default() }
     }
 }
 
@@ -135,12 +139,14 @@ pub(super) fn of_movie(
         }
         _ => playable,
     };
+    let has_images = assets.storyboard.is_some();
     Details {
         tracks: tracks(movie, &assets.audio_languages),
         renditions,
         playable,
-        facts: Some(facts(movie)),
-        has_images: assets.storyboard.is_some(),
+        facts: Some(facts::from_movie(movie)),
+        has_poster: has_images,
+        has_storyboard: has_images,
         ..Details::default()
     }
 }
@@ -230,26 +236,6 @@ fn codec_word(codecs: &str) -> String {
         other => other,
     }
     .to_owned()
-}
-
-/// Length, size and kind of a movie.
-fn facts(movie: &Movie) -> Facts {
-    let video = movie.leading_video().map(|place| &movie.tracks[place]).filter(|track| {
-        // One image beside audio is cover art.
-        let first = track.index.segments.first().map_or(0, |first| first.first_sample);
-        let is_image = track.index.end_sample.saturating_sub(first) <= 1;
-        !(is_image && movie.tracks.iter().any(movie::Track::is_audio))
-    });
-    let range = video.and_then(|track| match &track.entry.media {
-        Media::Video(video) => Some(video.range),
-        _ => None,
-    });
-    Facts {
-        kind: if video.is_some() { TitleKind::Video } else { TitleKind::Audio },
-        duration_ms: Some(inspect::duration_ms(movie)).filter(|ms| *ms > 0),
-        size: video.and_then(display_size),
-        is_hdr: range.map(|range| range != VideoRange::Sdr),
-    }
 }
 
 #[cfg(test)]

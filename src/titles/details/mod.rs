@@ -12,6 +12,7 @@ pub use self::document::{Chapter, Details, Rendition, TextFile, Track};
 use super::{
     Error, Titles,
     assets::TitleAssets,
+    facts,
     opened::Opened,
     readiness::Waiting,
     remux::{self, RemuxStart},
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     extent::disk::File,
-    library::{Facts, MediaPath, TitleKind, sidecars::is_set},
+    library::{MediaPath, TitleKind, sidecars::is_set},
     movie::MovieRefused,
     package::inspect::{foreign::Foreign, playable::Playable},
 };
@@ -33,7 +34,9 @@ impl Titles {
             Ok((file, Err(refused))) => return self.details_of_other(title, file, refused).await,
             Err(Error::NotFound) if is_set(title) => return self.details_of_set(title).await,
             // The same sentence as that of a playlist.
-            Err(error @ Error::Growing) => return Ok(Details::unplayable(error.to_string())),
+            Err(error @ Error::Growing) => {
+                return Ok(Details::unplayable(title, error.to_string()));
+            }
             Err(error) => return Err(error),
         };
         let assets = TitleAssets::open(self, title, &opened, "").await?;
@@ -44,7 +47,7 @@ impl Titles {
     async fn details_of_set(&self, title: &MediaPath) -> Result<Details, Error> {
         let Some(set) = self.open_set(title).await? else {
             let why = "no file of the set is a movie".to_owned();
-            return Ok(Details::unplayable(why));
+            return Ok(Details::unplayable(title, why));
         };
         let file = set.leading.path.clone();
         let (opened, assets) = TitleAssets::of_set(self, set).await?;
@@ -61,37 +64,21 @@ impl Titles {
         refused: Arc<MovieRefused>,
     ) -> Result<Details, Error> {
         let version = self.version(&file);
-        let reading = file.run_in_pool(|open| {
-            let foreign = Foreign::read(&open.blocking_reader())?;
-            open.check().map(|()| foreign)
-        });
-        let foreign = reading.await??;
+        let foreign = facts::foreign(&file).await?;
         let progress = match remux::progress(self, title, (&file, version), &refused).await {
             Ok(progress) => progress,
-            Err(Error::Unprocessable(why)) => return Ok(Details::unplayable(why)),
+            Err(Error::Unprocessable(why)) => return Ok(Details::unplayable(title, why)),
             Err(error) => return Err(error),
         };
-        let Some(foreign) = foreign else {
-            // MP4 with a compressed index, which ffmpeg reads.
-            let playable = match progress {
-                None => None,
-                Some(progress) => {
-                    let (segments, why) = (progress.may_play(), progress.sentence("MP4"));
-                    Some(Playable { segments, ..Playable::no(why) })
-                }
-            };
-            return match playable {
-                Some(playable) => Ok(Details { playable, ..Details::default() }),
-                None => self.details_of_remuxed(title, (file, refused), None).await,
-            };
-        };
         let Some(progress) = progress else {
-            return self.details_of_remuxed(title, (file, refused), Some(foreign)).await;
+            return self.details_of_remuxed(title, (file, refused), foreign.as_ref()).await;
         };
         let beside = text_files::open_beside(self, title, version).await?;
+        let facts = facts::from_head(title, foreign.as_ref());
         Ok(Details {
-            facts: facts_of_other(&foreign),
-            playable: Playable::before_remux(&foreign, &progress),
+            facts: Some(facts),
+            has_poster: facts.kind == TitleKind::Video && self.transcoding().is_ok(),
+            playable: Playable::before_remux(foreign.as_ref(), &progress),
             texts: self.text_files(&beside).await,
             ..Details::default()
         })
@@ -101,13 +88,13 @@ impl Titles {
         &self,
         title: &MediaPath,
         (file, refused): (Arc<File>, Arc<MovieRefused>),
-        foreign: Option<Foreign>,
+        foreign: Option<&Foreign>,
     ) -> Result<Details, Error> {
         let (start, begun) = (RemuxStart::Never, Instant::now());
         let indexed = (file, Err(refused));
         let opened = self.open_indexed(title, indexed, start, begun, Waiting::Allowed).await?;
         let assets = TitleAssets::open(self, title, &opened, "").await?;
-        let playable = match &foreign {
+        let playable = match foreign {
             Some(foreign) => Playable::after_remux(foreign, &opened.movie),
             None => Playable::of_movie(&opened.movie),
         };
@@ -155,11 +142,4 @@ impl Titles {
         }
         files
     }
-}
-
-/// The facts in the head of a file in another container.
-fn facts_of_other(foreign: &Foreign) -> Option<Facts> {
-    let kind = if foreign.has_video? { TitleKind::Video } else { TitleKind::Audio };
-    let Foreign { duration_ms, size, is_hdr, .. } = *foreign;
-    Some(Facts { kind, duration_ms, size, is_hdr })
 }

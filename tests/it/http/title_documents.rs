@@ -118,7 +118,7 @@ fn files_that_do_not_play_have_a_document_with_the_reason() {
         let first = playable["reasons"][0].as_str().expect("a reason");
         assert!(first.contains(reason), "{name}: {first}");
         assert_eq!(found["tracks"], json!([]), "{name}");
-        assert_eq!(facts(&found), json!([null, null, null, null]), "{name}");
+        assert_eq!(facts(&found), json!(["video", null, null, null]), "{name}");
         for absent in ["mp4", "hls", "dash", "poster", "storyboard"] {
             assert_eq!(found[absent], Value::Null, "{name}: {absent}");
         }
@@ -203,6 +203,18 @@ fn a_set_is_one_title_with_the_video_of_its_members() {
 }
 
 #[test]
+fn lists_tell_the_same_of_a_file_in_another_container() {
+    let folder = Folder::new();
+    put_sample(&folder, "Clock.webm", "clock.webm");
+    let serving = serve(&folder);
+    serving.until_indexed();
+    let list = parsed(&serving.get("/api/titles", &[]), 200);
+    let (item, shown) = (&list["titles"][0], document(&serving, "clock.webm"));
+    assert_eq!(facts(item), json!(["video", 640, 360, false]), "{item}");
+    assert_eq!((facts(&shown), &shown["duration_s"]), (facts(item), &item["duration_s"]));
+}
+
+#[test]
 fn a_file_in_another_container_tells_what_is_known_before_its_remux_and_after() {
     if !ffmpeg::is_installed() {
         return;
@@ -227,7 +239,8 @@ fn a_file_in_another_container_tells_what_is_known_before_its_remux_and_after() 
     assert_eq!(facts(&before), json!(["video", 192, 108, false]), "{before}");
     let reasons = before["playable"]["reasons"].as_array().expect("a list");
     assert!(reasons[1].as_str().expect("text").contains("remuxes into MP4"), "{before}");
-    assert_eq!((&before["tracks"], &before["poster"]), (&json!([]), &Value::Null));
+    assert_eq!((&before["tracks"], &before["storyboard"]), (&json!([]), &Value::Null));
+    assert!(before["poster"].is_string(), "of its own key frames: {before}");
     made.settled("film.mkv");
     let after = document("film.mkv");
     assert_eq!(after["tracks"].as_array().map(Vec::len), Some(1), "{after}");

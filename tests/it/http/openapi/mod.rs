@@ -192,6 +192,8 @@ fn query_parameters_are_accepted_exactly_as_described() {
             if let Some(values) = schema["enum"].as_array() {
                 good = names(values).into_iter().collect();
                 bad = vec!["colour".to_owned(), String::new()];
+            } else if let Some(examples) = schema["examples"].as_array() {
+                good = names(examples).into_iter().collect();
             } else if schema["type"] == "integer" {
                 let bounds = [(bound("minimum"), -1), (bound("maximum"), 1)];
                 let bounds = || bounds.into_iter().filter_map(|(at, by)| Some((at?, by)));

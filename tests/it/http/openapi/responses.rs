@@ -183,6 +183,7 @@ fn jobs_of_every_kind(api: &Api) {
             json!({ "height": 240, "codec": "h264", "effort": "quick", "chunk": 7 }),
         ),
         (Operation::Audio { track: 3 }, json!({ "track": 3 })),
+        (Operation::SourcePoster { width: 320 }, json!({})),
     ];
     let name = |value: Value| {
         let name = value.as_object().and_then(|members| members.keys().next().map(String::as_str));
@@ -270,6 +271,14 @@ fn events(api: &Api) {
         .expect("an event");
     assert_eq!(titles.name, "titles");
     conforms(&titles);
+    // More titles than an event names.
+    for number in 0..60 {
+        api.folder.put(format!(".hidden/{number}.mp4"), []);
+    }
+    fs::rename(api.folder.path(".hidden"), api.folder.path("many")).expect("renamed");
+    let all = std::iter::repeat_with(|| subscriber.next()).find(|event| event.data["all"] == true);
+    conforms(&all.expect("an event"));
+    fs::remove_dir_all(api.folder.path("many")).expect("removed");
 }
 
 /// Each operation that is described to need authorization refuses a client without it; no other
