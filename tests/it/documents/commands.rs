@@ -36,8 +36,8 @@ const REASONS: [(&str, &str); 5] = [
     ("needs your server", "https://video.example/"),
 ];
 
-/// Languages of blocks that other tests check: proxies, embedding.
-const OTHER_LANGUAGES: [&str; 4] = ["nginx", "caddyfile", "html", "yaml"];
+/// Languages of blocks without commands: proxies and embedding, which other tests check, and systemd's.
+const OTHER_LANGUAGES: [&str; 5] = ["nginx", "caddyfile", "html", "ini", "yaml"];
 
 /// A folder like a clone of the repository with a release build, and a server of its samples.
 struct Clone {
