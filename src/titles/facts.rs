@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Error, Titles, readiness::Waiting, remux::RemuxStart};
 use crate::{
-    extent::disk::File,
+    extent::{ReadError, disk::File},
     library::{
         Facts, MediaPath, TitleKind,
         media_type::{self, Kind},
@@ -35,6 +35,7 @@ pub async fn read(titles: &Titles, title: &MediaPath) -> Result<Facts, Error> {
         Ok(movie) => Ok(from_movie(&movie)),
         Err(
             error @ (Error::Growing
+            | Error::Read(ReadError::Changed)
             | Error::StorageUnavailable(_)
             | Error::Busy
             | Error::NotReady(_)),
