@@ -63,8 +63,8 @@ fn a_replaced_file_is_read_again() {
     serving.until_watching(&folder);
     let duration_s = || read(&serving.get("/api/titles", &[]))["titles"][0]["duration_s"].as_f64();
     until("the duration is known", || duration_s() == Some(4.0));
-    folder.put("film.mp4", movies::plain(&[Plan::video(1, 50)]));
-    until("the new duration is known", || duration_s() == Some(2.0));
+    folder.put("film.mp4", movies::plain(&[Plan::video(1, 40)]));
+    until("the new duration is known", || duration_s() == Some(1.6));
 }
 
 #[test]
