@@ -38,7 +38,6 @@ const CHANGE_PAUSE_MS = 300;
  * @property {AbortController | null} attempt aborts what belongs to the current source
  * @property {boolean} isBroken whether the current source has failed
  * @property {boolean} isReloaded whether segments of the current version have failed once
- * @property {boolean} isReplaced whether the file was replaced while it played
  * @property {boolean} isReconnecting
  */
 
@@ -79,8 +78,7 @@ export class Playback extends EventTarget {
     const controller = new AbortController();
     this.#session = {
       path, controller, signal: controller.signal, play, at_s, title: null, attempts: noAttempts(), source: null,
-      attempt: null, isBroken: false, isReloaded: false, isReplaced: false,
-      isReconnecting: false,
+      attempt: null, isBroken: false, isReloaded: false, isReconnecting: false,
     };
     subscribe();
     this.#begin(this.#session);
@@ -188,8 +186,8 @@ export class Playback extends EventTarget {
       });
       hls.open(source.url, { at_s, language: preference("audio-language") ?? null }).catch((error) => this.#fail(session, error));
     } else {
-      // Browsers keep media of an address for a while; the fragment makes it another one.
-      this.video.src = session.isReplaced ? `${source.url}#${title.version}` : source.url;
+      // Of a replaced file the fragment makes another address, which the browser has no media of.
+      this.video.src = session.attempts.isReplaced ? `${source.url}#${title.version}` : source.url;
       if (at_s) this.video.currentTime = at_s;
     }
     applyPreferences(this.video);
@@ -285,12 +283,12 @@ export class Playback extends EventTarget {
       this.#keepPlace(session);
       if (version !== before) {
         if (duration_s && session.at_s >= duration_s) session.at_s = 0;
-        Object.assign(session, { attempts: noAttempts(), isReplaced: true });
+        session.attempts = { ...noAttempts(), isReplaced: true };
         this.#notices.say("replaced", { text: "The file was replaced. This is the new one." });
         this.#notices.endAfter("replaced", NOTICE_MS);
       }
       await this.#readTitle(session);
-      if (session.isReplaced && session.source) await forgetCached(session.source.url, session.signal);
+      if (session.attempts.isReplaced && session.source) await forgetCached(session.source.url, session.signal);
       await this.#advance(session);
     } catch (error) {
       if (session.signal.aborted) return;

@@ -27,10 +27,12 @@ import { leadingTracks } from "./title.js";
  * @property {Set<string>} missing what a way did not decode although the browser claimed it: "mp4 audio"
  * @property {Set<string>} made what the server has made meanwhile: "remux", "video", "audio"
  * @property {boolean} isSilent whether the viewer wants to see the title without its audio
+ * @property {boolean} isReplaced whether the file was replaced while it played: browsers keep the media of an address
+ *   for a while, and the addresses of segments have a version
  */
 
 /** A title with nothing known. @returns {Attempts} */
-export const noAttempts = () => ({ failed: new Set(), missing: new Set(), made: new Set(), isSilent: false });
+export const noAttempts = () => ({ failed: new Set(), missing: new Set(), made: new Set(), isSilent: false, isReplaced: false });
 
 const NATIVE_HLS = "application/vnd.apple.mpegurl";
 
@@ -43,13 +45,13 @@ const NATIVE_HLS = "application/vnd.apple.mpegurl";
  */
 export async function chooseStep(title, attempts) {
   if (!title.tracks.length) return chooseFile(title, attempts);
-  const { failed, missing, made } = attempts;
+  const { failed, missing, made, isReplaced } = attempts;
   const { video, audio } = leadingTracks(title);
   if ((!video && !audio) || video?.is_encrypted || audio?.is_encrypted) return refuse(title);
 
   const [inFile, inSegments] = await Promise.all([decodedInFile(title, attempts), decodedInSegments(title, attempts)]);
   const plays = { mp4: inFile.video && inFile.audio, hls: inSegments.video && inSegments.audio };
-  for (const way of prefersHls(title) ? ["hls", "mp4"] : ["mp4", "hls"]) {
+  for (const way of isReplaced || prefersHls(title) ? ["hls", "mp4"] : ["mp4", "hls"]) {
     const by = way === "hls" && !hasMediaSource ? nativeHls() : way;
     if (by && plays[way] && !failed.has(by)) return play(title, by);
   }
