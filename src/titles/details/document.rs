@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    library::{Facts, MediaPath, TitleKind},
+    library::{Facts, MediaPath},
     movie::{
         self, Movie,
         codec::{Media, VideoRange},
@@ -17,7 +17,7 @@ use crate::{
         text_track::{self, Description},
         title,
     },
-    titles::{assets::TitleAssets, opened::Opened, presentation as titles_presentation},
+    titles::{assets::TitleAssets, facts, opened::Opened, presentation as titles_presentation},
 };
 
 /// The details of a title.
@@ -139,7 +139,7 @@ pub(super) fn of_movie(
         tracks: tracks(movie, &assets.audio_languages),
         renditions,
         playable,
-        facts: Some(facts(movie)),
+        facts: Some(facts::from_movie(movie)),
         has_images: assets.storyboard.is_some(),
         ..Details::default()
     }
@@ -230,26 +230,6 @@ fn codec_word(codecs: &str) -> String {
         other => other,
     }
     .to_owned()
-}
-
-/// Length, size and kind of a movie.
-fn facts(movie: &Movie) -> Facts {
-    let video = movie.leading_video().map(|place| &movie.tracks[place]).filter(|track| {
-        // One image beside audio is cover art.
-        let first = track.index.segments.first().map_or(0, |first| first.first_sample);
-        let is_image = track.index.end_sample.saturating_sub(first) <= 1;
-        !(is_image && movie.tracks.iter().any(movie::Track::is_audio))
-    });
-    let range = video.and_then(|track| match &track.entry.media {
-        Media::Video(video) => Some(video.range),
-        _ => None,
-    });
-    Facts {
-        kind: if video.is_some() { TitleKind::Video } else { TitleKind::Audio },
-        duration_ms: Some(inspect::duration_ms(movie)).filter(|ms| *ms > 0),
-        size: video.and_then(display_size),
-        is_hdr: range.map(|range| range != VideoRange::Sdr),
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub use self::document::{Chapter, Details, Rendition, TextFile, Track};
 use super::{
     Error, Titles,
     assets::TitleAssets,
+    facts,
     opened::Opened,
     readiness::Waiting,
     remux::{self, RemuxStart},
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     extent::disk::File,
-    library::{Facts, MediaPath, TitleKind, sidecars::is_set},
+    library::{MediaPath, sidecars::is_set},
     movie::MovieRefused,
     package::inspect::{foreign::Foreign, playable::Playable},
 };
@@ -90,7 +91,7 @@ impl Titles {
         };
         let beside = text_files::open_beside(self, title, version).await?;
         Ok(Details {
-            facts: facts_of_other(&foreign),
+            facts: facts::from_head(&foreign),
             playable: Playable::before_remux(&foreign, &progress),
             texts: self.text_files(&beside).await,
             ..Details::default()
@@ -155,11 +156,4 @@ impl Titles {
         }
         files
     }
-}
-
-/// The facts in the head of a file in another container.
-fn facts_of_other(foreign: &Foreign) -> Option<Facts> {
-    let kind = if foreign.has_video? { TitleKind::Video } else { TitleKind::Audio };
-    let Foreign { duration_ms, size, is_hdr, .. } = *foreign;
-    Some(Facts { kind, duration_ms, size, is_hdr })
 }
