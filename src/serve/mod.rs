@@ -148,7 +148,9 @@ impl Server {
             request_ids: RequestIds::default(),
         };
         let job_system = JobSystem::start(&site, &data, worker, webhooks, background.handle());
-        background.spawn(fact_indexer::run(Arc::clone(&site)));
+        if site.settings.load().index_titles {
+            background.spawn(fact_indexer::run(Arc::clone(&site)));
+        }
         let drain = Drain::default();
         let address = socket.local_addr()?;
         let io_threads = start_io_threads(&socket, listening, pipeline, plan.connections, &drain)?;

@@ -26,12 +26,13 @@ use crate::support::{
     wait::{block_on, until},
 };
 
-/// Requests give up soon. Open files stay trusted, so that the healthy root needs its disk for
+/// Nothing but requests opens files. Requests give up soon. Open files stay trusted, so that the healthy root needs its disk for
 /// nothing and a loaded machine is not taken for a hanging disk.
-const SHORT_DEADLINE: &str = "disk_deadline_ms = 200\nrevalidate_ms = 3600000";
+const SHORT_DEADLINE: &str =
+    "index_titles = false\ndisk_deadline_ms = 200\nrevalidate_ms = 3600000";
 
 /// Requests never give up: hanging calls stay outstanding.
-const NO_DEADLINE: &str = "disk_deadline_ms = 600000";
+const NO_DEADLINE: &str = "index_titles = false\ndisk_deadline_ms = 600000";
 
 /// Serves a healthy root and another.
 fn serve_with_healthy_root(other: &std::path::Path, configuration: &str) -> (Folder, Serving) {

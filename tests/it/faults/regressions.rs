@@ -215,7 +215,7 @@ fn folders_behind_a_link_out_of_the_library_are_not_watched() {
         outside.put(format!("{number}/b.mp4"), pattern(10));
     }
     symlink(outside.path(""), library.path("link")).expect("a link");
-    let program = Program::serve(&[library.path("")], &[]);
+    let program = Program::serve(&[library.path("")], &[("HEADWATER_INDEX_TITLES", "false")]);
     until("it watches", || program.logged().contains("watching"));
     assert_eq!(program.watches(), 2, "the root, and a folder in it");
 }

@@ -16,6 +16,7 @@ use crate::support::{
     movies::{self, Plan},
     program::Program,
     server::serve,
+    streams::put_sample,
     wait::until,
 };
 
@@ -33,6 +34,7 @@ fn lists_tell_the_kind_the_duration_and_the_size_of_what_was_read() {
     folder.put("d broken.mp4", pattern(100));
     folder.put("e empty.mkv", []);
     folder.put("f other.mp3", pattern(100));
+    put_sample(&folder, "Clock.webm", "g clock.webm");
     let serving = serve(&folder);
     serving.until_indexed();
     let list = read(&serving.get("/api/titles", &[]));
@@ -49,10 +51,17 @@ fn lists_tell_the_kind_the_duration_and_the_size_of_what_was_read() {
     assert_eq!(shown[3], json!(["video", null, null, null, null]));
     assert_eq!(shown[4], json!(["video", null, null, null, null]));
     assert_eq!(shown[5], json!(["audio", null, null, null, null]));
+    // The head of a file in another container tells them, too.
+    let duration_s = shown[6][1].as_f64().expect("a duration");
+    assert!((19.0..21.0).contains(&duration_s), "{duration_s}");
+    assert!(shown[6][0] == "video" && shown[6][2].is_u64() && shown[6][3].is_u64());
     // Unknown durations are last in either order.
     let by_duration = |sort: &str| all(&serving, &format!("?folder=&sort={sort}"));
     assert_eq!(by_duration("duration")[..2], ["c sound.m4a", "a film.mp4"]);
-    assert_eq!(by_duration("-duration")[..3], ["b show.set", "a film.mp4", "c sound.m4a"]);
+    assert_eq!(
+        by_duration("-duration")[..4],
+        ["g clock.webm", "b show.set", "a film.mp4", "c sound.m4a"]
+    );
 }
 
 #[test]
