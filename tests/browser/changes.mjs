@@ -69,7 +69,10 @@ describe("while watching", () => {
     await playsAll(page, "video audio", 2);
     put(REPLACEMENT, "replaced.mp4");
     await says(page, "The file was replaced.");
-    await page.waitForFunction(() => Math.abs(document.querySelector("video").duration - 12) < 0.5);
+    await page.waitForFunction(() => {
+      const { duration, readyState, seeking } = document.querySelector("video");
+      return Math.abs(duration - 12) < 0.5 && readyState > 2 && !seeking;
+    });
     const { at } = await state(page);
     assert.ok(at > 1, `it begins at ${at} s`);
     await reaches(page, at + 0.5);
@@ -92,7 +95,7 @@ describe("while watching", () => {
     inBrowser(`${title} goes on by itself when the server is back`, async (page, errors) => {
       await watch(page, title);
       await playsAll(page, "video audio");
-      await server.stop();
+      await server.kill();
       // Behind the buffer, so that the player needs the server.
       await page.evaluate(() => { document.querySelector("video").currentTime = 100; });
       await says(page, "Reconnecting…").finally(async () => { server = await start(); });

@@ -1,4 +1,6 @@
 // Playback of the page: where it begins, languages, captions, and what is remembered.
+//
+// Writes screenshots and the server's log to target/browser/.
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -7,7 +9,7 @@ import * as path from "node:path";
 import { after, before, describe } from "node:test";
 import { fileOf, makeClips, SMALLER, TITLE } from "./clips.mjs";
 import { makeHomeLibrary } from "./home_library.mjs";
-import { browserTest, DESKTOP, launchBrowser, startServer } from "./site.mjs";
+import { browserTest, DESKTOP, launchBrowser, OUTPUT, PHONE, startServer } from "./site.mjs";
 import { play, playsAll, reaches, says, state, watch } from "./viewer.mjs";
 
 const CUES = "1\n00:00:00,000 --> 00:00:40,000\nGood evening\n";
@@ -26,7 +28,7 @@ before(async () => {
     fs.writeFileSync(path.join(library, `${title}.de.srt`), CUES.replace("Good evening", "Guten Abend"));
   }
   fs.copyFileSync(fileOf(SMALLER), path.join(library, "Ladder.100p.mp4"));
-  for (const title of ["Two languages.mp4", "Fargo, silent.mp4", "Gravity.mp4"]) fs.copyFileSync(path.join(home, title), path.join(library, title));
+  for (const title of ["Two languages.mp4", "Fargo, silent.mp4", "Brave.mp4", "Gravity.mp4", "Encrypted.mp4"]) fs.copyFileSync(path.join(home, title), path.join(library, title));
   server = await startServer(library, path.join(scratch, "data"), "playback.log");
   browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
 });
@@ -37,7 +39,8 @@ after(async () => {
   if (scratch) fs.rmSync(scratch, { recursive: true });
 });
 
-const inBrowser = (name, body) => browserTest(name, { browser: () => browser, server: () => server }, DESKTOP, body);
+const inBrowser = (name, body, options = DESKTOP) =>
+  browserTest(name, { browser: () => browser, server: () => server }, options, body);
 
 const seek = (page, seconds) => page.evaluate((seconds) => { document.querySelector("video").currentTime = seconds; }, seconds);
 const pause = (page) => page.evaluate(() => document.querySelector("video").pause());
@@ -45,6 +48,8 @@ const remembered = (page) => page.evaluate(async () => {
   const { positions } = await import(document.querySelector("script[type=module]").src.replace(/[^/]*$/, "memory.js"));
   return positions();
 });
+
+const screenshot = (page, name) => page.screenshot({ path: path.join(OUTPUT, `${name}.png`), animations: "disabled" });
 
 /** Waits for the cue on the screen, and returns its text. */
 const cue = (page) => page.waitForFunction(() => {
@@ -69,6 +74,7 @@ describe("position", () => {
     await page.reload();
     await play(page);
     await says(page, /^Resumes at 0:2\d\.$/);
+    await screenshot(page, "notice-resume");
     await reaches(page, 24.9);
     assert.ok((await state(page)).at < 30);
     assert.deepEqual((await remembered(page)).map(({ path }) => path), ["Film.mp4"]);
@@ -106,6 +112,7 @@ describe("captions and languages", () => {
       assert.equal(source.startsWith("blob:"), title === "Ladder.mp4", source);
       await choose(page, "Captions", "Deutsch");
       assert.equal(await cue(page), "Guten Abend");
+      await screenshot(page, `captions-${title}`);
       await page.reload();
       await play(page);
       assert.equal(await cue(page), "Guten Abend");
@@ -127,8 +134,22 @@ describe("what this browser does not decode", () => {
     await watch(page, "Fargo, silent.mp4");
     await says(page, /^This browser has no decoder for HEVC Main\. The server is converting it to H\.264\.$/);
     assert.ok(await page.locator(".player-notice progress").isVisible());
+    await screenshot(page, "notice-preparing");
     await playsAll(page, "video");
     await page.locator(".player-notice").waitFor({ state: "hidden" });
+  });
+
+  inBrowser("HEVC is converted on a phone", async (page) => {
+    await watch(page, "Brave.mp4");
+    await says(page, /^This browser has no decoder for HEVC/);
+    await screenshot(page, "notice-preparing-phone-dark");
+    await playsAll(page, "video audio");
+  }, { ...PHONE, colorScheme: "dark" });
+
+  inBrowser("an encrypted title has the server's reason", async (page) => {
+    await watch(page, "Encrypted.mp4");
+    await says(page, /encrypted, and Headwater delivers no keys/);
+    await screenshot(page, "notice-refused");
   });
 
   inBrowser("AC-3 is converted, and the pictures may begin without it", async (page) => {

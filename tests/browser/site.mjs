@@ -24,7 +24,7 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /**
  * Starts a server on a free port and reads its `url` from the output. It logs to `log` in OUTPUT. `stop`
- * fails if the server does not stop on SIGTERM. `settings` are additional environment variables.
+ * fails if the server does not stop on SIGTERM, and `kill` is a crash. `settings` are additional environment variables.
  */
 export function startServer(library, data, log, settings = {}, listen = "127.0.0.1:0") {
   fs.mkdirSync(OUTPUT, { recursive: true });
@@ -41,12 +41,16 @@ export function startServer(library, data, log, settings = {}, listen = "127.0.0
       throw new Error("the server did not stop within 10 s of SIGTERM");
     });
   };
+  const kill = async () => {
+    server.kill("SIGKILL");
+    await once(server, "exit");
+  };
   return new Promise((resolve, reject) => {
     server.on("error", reject);
     server.on("exit", (code) => reject(new Error(`the server ended with ${code}: see target/browser/${log}`)));
     createInterface({ input: server.stdout }).on("line", (line) => {
       const url = line.match(/http:\/\/127\.0\.0\.1:\d+\//);
-      if (url) resolve({ url: url[0], stop });
+      if (url) resolve({ url: url[0], stop, kill });
     });
   });
 }

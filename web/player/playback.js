@@ -122,6 +122,7 @@ export class Playback extends EventTarget {
   /** Takes one step after the other until the title plays, or cannot. */
   async #advance(session) {
     const { signal, attempts } = session;
+    this.#notices.say("failure", null);
     for (;;) {
       const step = await chooseStep(session.title, attempts);
       signal.throwIfAborted();
@@ -171,7 +172,6 @@ export class Playback extends EventTarget {
     const { title, signal } = session;
     const attempt = session.attempt = new AbortController();
     Object.assign(session, { source, isBroken: false });
-    this.#notices.say("failure", null);
     const { video, audio } = leadingTracks(title);
     const expected = { video: Boolean(video), audio: Boolean(audio) && !session.attempts.isSilent };
     watchDecoding(this.video, expected, AbortSignal.any([signal, attempt.signal]), (missing) => {
@@ -299,17 +299,19 @@ export class Playback extends EventTarget {
 
   // ---- Failures --------------------------------------------------------------
 
-  #refuse(session, text) {
+  /** Says why a title does not play. To try again helps only against what may pass. */
+  #refuse(session, text, mayPass = false) {
     this.#closeSource();
     session.source = null;
     for (const kind of /** @type {const} */ (["preparing", "resume", "replaced"])) this.#notices.say(kind, null);
-    this.#notices.say("failure", { text, action: { label: "Try again", run: () => this.load(session.path, { at_s: session.at_s, play: true }) } });
+    const run = () => this.load(session.path, { at_s: session.at_s, play: true });
+    this.#notices.say("failure", { text, action: mayPass ? { label: "Try again", run } : undefined });
   }
 
   #fail(session, error) {
     if (error instanceof RequestError && error.status === 0) return this.#reconnect(session);
     const isGone = error instanceof RequestError && error.status === 404;
-    this.#refuse(session, isGone ? "This title is not in the library, or no longer." : sentence(error.message));
+    this.#refuse(session, isGone ? "This title is not in the library, or no longer." : sentence(error.message), true);
   }
 
   // ---- Position ----------------------------------------------------------------
@@ -479,7 +481,8 @@ export class Playback extends EventTarget {
     let changeTimer;
     const check = () => {
       const session = this.#session;
-      if (session?.title && session.source && !session.isReconnecting) this.#checkVersion(session);
+      const isSettled = session?.source || this.#notices.has("failure");
+      if (session?.title && isSettled && !session.isReconnecting) this.#checkVersion(session);
     };
     onTitles(({ all, changed = [], removed = [] }) => {
       const path = this.title?.path;
