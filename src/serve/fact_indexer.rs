@@ -113,9 +113,10 @@ impl Indexer {
 
     /// Finds the facts of a title in the database, or reads them. Returns whether it could be read.
     async fn index(&mut self, path: &MediaPath) -> bool {
-        let Some(Title { version, facts: known, .. }) = self.catalog().get(path) else {
+        let Some(title) = self.catalog().get(path) else {
             return true;
         };
+        let Title { version, facts: known, .. } = title;
         // A remuxed movie may tell what the file did not.
         if known.is_some_and(|facts| facts.duration_ms.is_some()) {
             return true;
@@ -128,7 +129,7 @@ impl Indexer {
             self.catalog().note_facts([(path.clone(), version, facts)]);
             return true;
         }
-        match facts::read(&self.site.titles, path).await {
+        match facts::read(&self.site.titles, &title).await {
             Ok(facts) => {
                 self.catalog().note_facts([(path.clone(), version, facts)]);
                 self.unsaved.push((path.clone(), version, facts));

@@ -6,7 +6,7 @@ use super::{Error, Titles, readiness::Waiting, remux::RemuxStart};
 use crate::{
     extent::{ReadError, disk::File},
     library::{
-        Facts, MediaPath, TitleKind,
+        Facts, MediaPath, Title, TitleKind,
         media_type::{self, Kind},
         sidecars::is_set,
     },
@@ -20,16 +20,21 @@ use crate::{
 /// Reads the facts of a title; of a set, those of its leading member. Starts no job: until a file in another
 /// container is remuxed, they are what its head and its name tell.
 ///
-/// Fails if the file cannot be read now.
-pub async fn read(titles: &Titles, title: &MediaPath) -> Result<Facts, Error> {
+/// Fails if the file cannot be read now, or is of another version than the title.
+pub async fn read(titles: &Titles, title: &Title) -> Result<Facts, Error> {
+    let path = &title.path;
     let movie = async {
-        if is_set(title) {
-            let set = titles.open_set(title).await?.ok_or(Error::NotFound)?;
+        if is_set(path) {
+            let set = titles.open_set(path).await?.ok_or(Error::NotFound)?;
             return Ok(set.leading.opened.movie);
         }
-        let indexed = titles.index(title, Waiting::Allowed).await?;
+        let (file, index) = titles.index(path, Waiting::Allowed).await?;
+        // A file that is open still may be the one that was replaced.
+        if file.identity().version() != title.version {
+            return Err(Error::NotReady("the file is being replaced"));
+        }
         let (start, begun) = (RemuxStart::Never, Instant::now());
-        Ok(titles.open_indexed(title, indexed, start, begun, Waiting::Allowed).await?.movie)
+        Ok(titles.open_indexed(path, (file, index), start, begun, Waiting::Allowed).await?.movie)
     };
     match movie.await {
         Ok(movie) => Ok(from_movie(&movie)),
@@ -40,7 +45,7 @@ pub async fn read(titles: &Titles, title: &MediaPath) -> Result<Facts, Error> {
             | Error::Busy
             | Error::NotReady(_)),
         ) => Err(error),
-        Err(_not_playable) => Ok(from_head(title, read_head(titles, title).await.as_ref())),
+        Err(_not_playable) => Ok(from_head(path, read_head(titles, path).await.as_ref())),
     }
 }
 

@@ -102,7 +102,7 @@ async fn read_facts(site: &Site, title: &Title) -> Option<Facts> {
     if let Some(facts) = known.and_then(|listed| listed.facts) {
         return Some(facts);
     }
-    let reading = Box::pin(facts::read(&site.titles, &title.path));
+    let reading = Box::pin(facts::read(&site.titles, title));
     tokio::time::timeout(READ_TIMEOUT, reading).await.ok()?.ok()
 }
 
