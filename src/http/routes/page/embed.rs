@@ -63,7 +63,33 @@ fn policy(origins: &str) -> HeaderValue {
     let policy = match origins {
         "*" => page.to_owned(),
         "none" => POLICY.to_owned(),
-        origins => format!("{POLICY} {origins}"),
+        // A field has one line, and a list in the configuration file may have several.
+        origins => {
+            [POLICY].into_iter().chain(origins.split_whitespace()).collect::<Vec<_>>().join(" ")
+        }
     };
     HeaderValue::from_str(&policy).expect("origins are ASCII without control characters")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::policy;
+
+    #[test]
+    fn a_policy_names_all_origins_on_one_line() {
+        for (origins, ancestors) in [
+            ("*", None),
+            ("none", Some("'self'")),
+            ("https://a.example", Some("'self' https://a.example")),
+            (
+                "https://a.example\n  http://b.example:80\n",
+                Some("'self' https://a.example http://b.example:80"),
+            ),
+        ] {
+            let policy = policy(origins);
+            let policy = policy.to_str().expect("ASCII");
+            let found = policy.split_once("frame-ancestors ").map(|(_, ancestors)| ancestors);
+            assert_eq!(found, ancestors, "{origins:?}");
+        }
+    }
 }
