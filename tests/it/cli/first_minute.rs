@@ -1,4 +1,4 @@
-//! The first minute: what people type first, and what they are told when it does not work.
+//! The first minute: what people type first, and the messages they get when it does not work.
 
 use std::{fs, net::TcpListener, process::Command};
 
