@@ -1,7 +1,7 @@
-//! Tells a release build its commit, for `headwater --version` and the metric `headwater_build_info`.
+//! Gives a release build its commit, for `headwater --version` and the metric `headwater_build_info`.
 //!
 //! A debug build has none: each commit would compile everything again. Without git, or outside of a
-//! checkout, `HEADWATER_COMMIT` may tell it, as a package's recipe does; else the version stands alone.
+//! checkout, `HEADWATER_COMMIT` names it, as the recipe of a package does; else the version has no commit.
 
 use std::{env, process::Command};
 
@@ -11,8 +11,8 @@ pub fn set() {
     if env::var("PROFILE").as_deref() != Ok("release") {
         return;
     }
-    let told = env::var("HEADWATER_COMMIT").ok().filter(|commit| is_commit(commit));
-    if let Some(commit) = told.or_else(commit_of_checkout) {
+    let given = env::var("HEADWATER_COMMIT").ok().filter(|commit| is_commit(commit));
+    if let Some(commit) = given.or_else(commit_of_checkout) {
         println!("cargo::rustc-env=HEADWATER_BUILD_COMMIT={commit}");
     }
 }
@@ -25,7 +25,7 @@ fn commit_of_checkout() -> Option<String> {
         println!("cargo::rerun-if-changed={log}");
     }
     for sources in ["src", "web", "Cargo.toml", "Cargo.lock"] {
-        println!("cargo:rerun-if-changed={sources}");
+        println!("cargo::rerun-if-changed={sources}");
     }
     let is_clean = git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
     Some(if is_clean { commit } else { format!("{commit}-modified") })

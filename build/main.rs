@@ -1,4 +1,4 @@
-//! Builds the files of the page into the server, and tells a release build its commit.
+//! Builds the files of the page into the server, and gives a release build its commit.
 
 use std::io;
 

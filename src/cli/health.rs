@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::ExitCode,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use super::{
     ConfigArgs,
     print::{print, print_error},
 };
-use crate::config::{KEYS, Settings};
+use crate::config::{KEYS, Settings, local_address};
 
 /// Time for the connection, and then for each read.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,21 +56,12 @@ pub(super) fn run(args: &HealthArgs) -> ExitCode {
 
 /// Asks the server for `/readyz`. Returns the text of a ready one.
 fn ask(settings: &Settings) -> Result<String, String> {
-    let address = reachable(*settings.listen);
+    let address = local_address(*settings.listen);
     let response = request(address)
         .map_err(|error| format!("no response from {address}: {error}; is the server running?"))?;
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
     let status = head.split(' ').nth(1).unwrap_or("no HTTP");
     if status == "200" { Ok(body.to_owned()) } else { Err(format!("not ready: {status} {body}")) }
-}
-
-/// An address of this machine on which a server that listens on `address` is reached. One that listens on all
-/// addresses of IPv6 listens on those of IPv4, too.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    address
 }
 
 fn request(address: SocketAddr) -> io::Result<String> {
@@ -81,20 +72,4 @@ fn request(address: SocketAddr) -> io::Result<String> {
     let mut response = Vec::new();
     server.take(RESPONSE_BYTES_MAX).read_to_end(&mut response)?;
     Ok(String::from_utf8_lossy(&response).into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_all_addresses_is_asked_on_the_loopback_address() {
-        for (listen, asked) in [
-            ("0.0.0.0:8080", "127.0.0.1:8080"),
-            ("[::]:8080", "127.0.0.1:8080"),
-            ("192.0.2.1:80", "192.0.2.1:80"),
-        ] {
-            assert_eq!(reachable(listen.parse().expect("an address")).to_string(), asked);
-        }
-    }
 }

@@ -33,6 +33,9 @@ use crate::{
 /// Exit status: invalid arguments, as of clap.
 const EXIT_USAGE: u8 = 2;
 
+/// The beginning of the names of all variables of the environment that set a key.
+const ENV_PREFIX: &str = "HEADWATER_";
+
 /// The configuration file and the settings that override it.
 #[derive(clap::Args, Clone, Debug)]
 struct ConfigArgs {
@@ -57,10 +60,15 @@ fn run(arguments: &[OsString]) -> ExitCode {
         Err(error) => return refuse(&error, arguments),
     };
     for name in unknown_variables() {
-        let known = KEYS.iter().map(|key| key.env);
-        let meant = similar(&name, known).map(|name| format!("; did you mean {name}?"));
-        let meant = meant.unwrap_or_default();
-        print_error(format_args!("unknown key in the environment: {name}{meant}"));
+        // Without the prefix, which makes all names similar.
+        let own = |variable: &'static str| variable.strip_prefix(ENV_PREFIX).unwrap_or(variable);
+        let known = KEYS.iter().map(|key| own(key.env));
+        let unknown = name.strip_prefix(ENV_PREFIX).unwrap_or(&name);
+        let next_step = match similar(unknown, known) {
+            Some(meant) => format!("did you mean {ENV_PREFIX}{meant}?"),
+            None => "`headwater serve --help` lists all keys".to_owned(),
+        };
+        print_error(format_args!("unknown key in the environment: {name}; {next_step}"));
     }
     let result = match command {
         Command::Serve(args) => args.settings().and_then(|settings| {
@@ -165,5 +173,5 @@ fn unknown_variables() -> impl Iterator<Item = String> {
     let is_known =
         |name: &str| name == "HEADWATER_CONFIG" || KEYS.iter().any(|key| key.env == name);
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    names.filter(move |name| name.starts_with("HEADWATER_") && !is_known(name))
+    names.filter(move |name| name.starts_with(ENV_PREFIX) && !is_known(name))
 }

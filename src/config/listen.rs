@@ -48,6 +48,15 @@ impl ListenAddress {
     }
 }
 
+/// An address of this machine on which a server that listens on `address` is reached: a loopback address if
+/// it listens on all, those of IPv6 included.
+pub fn local_address(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
+
 impl From<SocketAddr> for ListenAddress {
     fn from(address: SocketAddr) -> Self {
         Self(address)
@@ -111,6 +120,17 @@ mod tests {
         ] {
             let parsed: ListenAddress = text.parse().expect(text);
             assert_eq!(parsed.to_string(), address, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_on_all_addresses_is_reached_on_the_loopback_address() {
+        for (listen, local) in [
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:8080", "127.0.0.1:8080"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+        ] {
+            assert_eq!(local_address(listen.parse().expect("an address")).to_string(), local);
         }
     }
 

@@ -16,7 +16,7 @@ pub mod value;
 use std::path::{Component, Path, PathBuf};
 
 pub use keys::{KEYS, Key, Layer, Settings};
-pub use listen::ListenAddress;
+pub use listen::{ListenAddress, local_address};
 pub use unknown_key::similar;
 pub use value::{
     AccessLogFormat, LogFormat, RenditionPolicy, RootConfig, RootName, Sandboxing, WebhookConfig,

@@ -5,7 +5,8 @@
 //! long it was away, and the server buffers nothing for absent or slow subscribers. One task polls the
 //! database for all subscribers; without subscribers, no task runs.
 //!
-//! Changes of titles have no numbers: a subscriber that may have missed some is told to read the list again.
+//! Changes of titles have no numbers: an event tells a subscriber that may have missed some to read the list
+//! again.
 //!
 //! Memory is bounded: [`SUBSCRIBERS_MAX`] subscribers with `QUEUE_EVENTS` unsent events each, and
 //! `BROADCAST_EVENTS` events that all share. A subscriber that lags behind those reads the database

@@ -10,8 +10,8 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 /// Scheme, host and port that a request was sent to, such as `https://tv.example`; empty for a request without
 /// a host, which makes URLs relative.
 ///
-/// The scheme is http unless a proxy says otherwise. A client that says so itself gets other URLs, and nobody
-/// else does: caches revalidate responses with such URLs, and other bytes have another tag.
+/// The scheme is http unless a proxy names https. A client that sends the field itself changes only its own
+/// response: caches revalidate responses with such URLs, and other bytes have another tag.
 pub fn own_origin(request: &impl RequestFields) -> String {
     let Some(host) = request.host().and_then(|host| std::str::from_utf8(host).ok()) else {
         return String::new();

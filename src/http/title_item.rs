@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{
-    extent::disk::split_stem,
-    library::{MediaPath, Title, media_type, sidecars::is_set},
-};
+use crate::library::{MediaPath, Title, media_type, sidecars::is_set};
 
 /// A title as JSON.
 #[derive(Debug, Serialize)]
@@ -43,12 +40,11 @@ impl From<&Title> for Item {
             Some((media_type, _)) => (format!("/media/{}", path.encoded()), media_type),
             None => (format!("/media/{}", path.encoded()), "application/octet-stream"),
         };
-        let (name, _) = split_stem(path.file_name());
         let facts = title.facts;
         let size = facts.and_then(|facts| facts.size);
         Self {
             path: path.display(),
-            name: String::from_utf8_lossy(name).into_owned(),
+            name: path.display_stem(),
             folder: path.parent().map(|folder| folder.display()).unwrap_or_default(),
             href,
             views,
@@ -78,8 +74,7 @@ pub struct FolderItem {
 impl FolderItem {
     /// A folder with this number of titles below it.
     pub fn new(path: &MediaPath, titles: usize) -> Self {
-        let name = String::from_utf8_lossy(path.file_name()).into_owned();
-        Self { path: path.display(), name, titles }
+        Self { path: path.display(), name: path.display_name(), titles }
     }
 }
 

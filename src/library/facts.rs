@@ -1,6 +1,11 @@
-//! What the list tells of a title's media.
+//! What lists show of a title's media.
 
-/// What the list tells of a title's media, once its file has been read.
+use super::{
+    MediaPath,
+    media_type::{self, Kind},
+};
+
+/// What lists show of a title's media, once its file has been read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Facts {
     /// Whether the title has video.
@@ -23,6 +28,14 @@ pub enum TitleKind {
 }
 
 impl TitleKind {
+    /// The kind that the name of a title promises, until its file has been read.
+    pub fn from_name(title: &MediaPath) -> Self {
+        match media_type::lookup(title.file_name()) {
+            Some((_, Kind::Audio)) => Self::Audio,
+            _ => Self::Video,
+        }
+    }
+
     /// Its name in the API and in the database.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -4,6 +4,8 @@ use std::{borrow::Borrow, ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path, 
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
+use crate::extent::disk::split_stem;
+
 /// A relative path of plain, visible names. Names are bytes, as on the disk; one that is not UTF-8 is
 /// reachable percent-encoded.
 ///
@@ -88,6 +90,16 @@ impl MediaPath {
     /// The last name.
     pub fn file_name(&self) -> &[u8] {
         self.0.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+    }
+
+    /// The last name, for display.
+    pub fn display_name(&self) -> String {
+        String::from_utf8_lossy(self.file_name()).into_owned()
+    }
+
+    /// The last name without its extension, for display: the name of a title.
+    pub fn display_stem(&self) -> String {
+        String::from_utf8_lossy(split_stem(self.file_name()).0).into_owned()
     }
 
     /// The folder; `None` if that is the top of the library.

@@ -58,6 +58,15 @@ impl Library {
         root.names(relative, renditions).await
     }
 
+    /// A title in its present state on the disk: of a file, or of a folder that is a set; `None` if neither
+    /// exists. The catalog may list it later.
+    pub async fn find_title(&self, path: &MediaPath) -> Result<Option<Title>, OpenError> {
+        match self.identity(path).await? {
+            Some(identity) => Ok(Title::from_file(path.clone(), &identity)),
+            None => self.set_title(path).await,
+        }
+    }
+
     /// The title of a folder that is a set, in its present state; `None` if the folder is no set.
     pub async fn set_title(&self, folder: &MediaPath) -> Result<Option<Title>, OpenError> {
         let Some((root, relative)) = self.resolve(folder).filter(|_| is_set(folder)) else {

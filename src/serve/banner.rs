@@ -3,14 +3,14 @@
 use std::{
     fmt::{self, Write as _},
     io::{self, IsTerminal as _, Write as _},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     path::Path,
     time::Duration,
 };
 
 use super::{Server, network_addresses::network_addresses, qr_code::qr_code};
 use crate::{
-    config::NamedDir,
+    config::{NamedDir, local_address},
     library::{Library, MediaPath, NamedRoot},
     telemetry::build,
     transcode::program::find_program,
@@ -41,7 +41,7 @@ impl Server {
     fn write_banner(&self, banner: &mut String, is_terminal: bool) -> fmt::Result {
         let settings = self.site.settings.load();
         let library = &self.site.titles.library;
-        let here = reachable(self.address);
+        let here = local_address(self.address);
         writeln!(banner, "Headwater {}", build::describe())?;
         writeln!(banner, "  page     http://{here}/")?;
         if let [NamedRoot { name: None, .. }] = library.roots()
@@ -101,14 +101,6 @@ impl Server {
             _ => Ok(()),
         }
     }
-}
-
-/// The address to show: a loopback address if the server listens on all, those of IPv6 included.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    address
 }
 
 /// Waits for the first scan of all roots, up to the timeout.

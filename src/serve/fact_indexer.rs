@@ -1,4 +1,4 @@
-//! Reads what lists tell of titles: those just listed first, then the others, one at a time.
+//! Reads what lists show of titles: those just listed first, then the others, one at a time.
 //!
 //! The catalog keeps the facts, within its own bound, and the database, if there is one, keeps them for the
 //! next start. Files are opened and indexed as for requests, so that no file is read twice at once.

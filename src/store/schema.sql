@@ -65,7 +65,7 @@ CREATE TABLE artifacts (
 -- with webhooks has started.
 CREATE TABLE webhooks_sequence (last BIGINT NOT NULL);
 
--- What lists tell of titles. path: percent-encoded. version: of the title, and of the way to read its facts.
+-- What lists show of titles. path: percent-encoded. version: of the title, and of the way to read its facts.
 CREATE TABLE facts (
     path TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
     version TEXT COLLATE "binary" NOT NULL,

@@ -1,15 +1,11 @@
-//! What lists tell of a title's media: kind, duration, size, dynamic range.
+//! What lists show of a title's media: kind, duration, size, dynamic range.
 
 use std::{sync::Arc, time::Instant};
 
 use super::{Error, Titles, readiness::Waiting, remux::RemuxStart};
 use crate::{
     extent::{ReadError, disk::File},
-    library::{
-        Facts, MediaPath, Title, TitleKind,
-        media_type::{self, Kind},
-        sidecars::is_set,
-    },
+    library::{Facts, MediaPath, Title, TitleKind, sidecars::is_set},
     movie::{
         Movie, Track,
         codec::{Media, VideoRange},
@@ -98,9 +94,5 @@ pub fn from_head(title: &MediaPath, head: Option<&Foreign>) -> Facts {
 
 /// What the name of a file that does not play tells.
 fn from_name(title: &MediaPath) -> Facts {
-    let kind = match media_type::lookup(title.file_name()) {
-        Some((_, Kind::Audio)) => TitleKind::Audio,
-        _ => TitleKind::Video,
-    };
-    Facts { kind, duration_ms: None, size: None, is_hdr: None }
+    Facts { kind: TitleKind::from_name(title), duration_ms: None, size: None, is_hdr: None }
 }

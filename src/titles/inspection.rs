@@ -125,7 +125,7 @@ async fn subtitle_sources(
     let mut sources = Vec::new();
     for (path, sidecar) in texts::sidecars(titles, title).await?.subtitles {
         if let Ok(file) = titles.file(&path, Waiting::Allowed).await {
-            let name = String::from_utf8_lossy(path.file_name()).into_owned();
+            let name = path.display_name();
             sources.push(SubtitleSource { name, sidecar, file });
         }
     }

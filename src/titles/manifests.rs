@@ -43,7 +43,7 @@ pub async fn manifest(
     let make = async {
         assets.log_left_out();
         texts::unlist_invalid(titles, title, &mut assets.texts).await;
-        let name = String::from_utf8_lossy(title.file_name()).into_owned();
+        let name = title.display_name();
         let opened = opened.clone();
         let write = titles.background.spawn_blocking_limited(move || {
             let presentation = presentation::build(&opened, &name, &assets);

@@ -212,7 +212,7 @@ impl Listing {
         (titles, last)
     }
 
-    /// Counts a change; nobody learns of one that no list shows.
+    /// Counts a change, if lists show the title.
     fn note_changed(&mut self, path: &MediaPath, is_shown: bool) {
         if is_shown {
             self.recent.push(path);

@@ -66,8 +66,11 @@ pub struct Page {
 impl Query {
     /// Runs the query.
     pub(super) fn run(&self, listing: &Listing) -> Page {
-        let words: Vec<String> =
+        let mut words: Vec<String> =
             self.search.split_whitespace().map(fold).filter(|word| !word.is_empty()).collect();
+        // A query may repeat a word thousands of times, and every path is searched for each.
+        words.sort_unstable();
+        words.dedup();
         match &self.scope {
             Scope::All if words.is_empty() && self.sort_by == SortBy::Path => self.all(listing),
             Scope::All => self.page(search(listing, None, &words), Vec::new()),

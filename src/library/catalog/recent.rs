@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::library::MediaPath;
 
-/// The most changes between two looks that are told one by one.
+/// The most changes between two looks that an event names one by one.
 pub const CHANGES_MAX: usize = 50;
 
 /// The numbers and paths of the last changes.

@@ -193,8 +193,9 @@ fn wave_chunk<'a>(first: &'a [u8], wanted: &[u8]) -> Option<(u32, &'a [u8])> {
 fn wave_duration_ms(first: &[u8]) -> Option<u64> {
     let (_, format) = wave_chunk(first, b"fmt ")?;
     let bytes_s = u32::from_le_bytes(*format.get(8..)?.first_chunk()?);
-    let (length, _) = wave_chunk(first, b"data")?;
-    (u64::from(length) * 1000).checked_div(u64::from(bytes_s))
+    // The largest length means unknown: the writer could not go back to write it, or RF64 has it elsewhere.
+    let (length, _) = wave_chunk(first, b"data").filter(|(length, _)| *length != u32::MAX)?;
+    (u64::from(length) * 1000).checked_div(u64::from(bytes_s)).filter(|ms| *ms > 0)
 }
 
 /// Browsers play uncompressed samples: integers, floats, or those of the extended form.
@@ -241,6 +242,10 @@ mod tests {
         .concat();
         let found = read(&wave);
         assert_eq!((found.duration_ms, found.browsers.plays), (Some(2000), Plays::Yes));
+        for unknown in [0, u32::MAX] {
+            let streamed = [&wave[..wave.len() - 4], &unknown.to_le_bytes()].concat();
+            assert_eq!(read(&streamed).duration_ms, None);
+        }
         let fields = 48_000_u64 << 44 | 96_000;
         let flac = [&b"fLaC\0\0\0\x22"[..], &[0; 10], &fields.to_be_bytes(), &[0; 16]].concat();
         let found = read(&flac);

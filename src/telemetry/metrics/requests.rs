@@ -161,11 +161,6 @@ impl RequestTimer {
             self.first_byte = Some(self.began.elapsed());
         }
     }
-
-    /// The time since the request's head.
-    pub fn elapsed(&self) -> Duration {
-        self.began.elapsed()
-    }
 }
 
 impl Drop for RequestTimer {

@@ -112,7 +112,7 @@ impl Source {
     /// A file for ffmpeg, which messages call by the title's name.
     fn name_input(&self, file: &File) -> Result<InputFile, Failure> {
         let fd = file.as_fd().try_clone_to_owned().map_err(Failure::transient)?;
-        let name = String::from_utf8_lossy(self.path.file_name()).into_owned();
+        let name = self.path.display_name();
         Ok(InputFile { fd, name })
     }
 }

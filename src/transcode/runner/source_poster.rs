@@ -1,5 +1,5 @@
 //! Renders the poster of a file that is no MP4 itself, before it is remuxed: a library shows posters of all
-//! its files, and most of them nobody plays today.
+//! its files, and plays few of them on one day.
 //!
 //! ffprobe finds the video and its length, and ffmpeg decodes the key frames of some seconds. Of audio, the
 //! poster is its cover art.

@@ -1,4 +1,4 @@
-//! The first minute: what people type first, and what they are told when it does not work.
+//! The first minute: what people type first, and the messages they get when it does not work.
 
 use std::{fs, net::TcpListener, process::Command};
 
@@ -151,12 +151,16 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
         let (status, _, logged) = run(&arguments);
         assert!(!status.success() && logged.contains(expected), "{arguments:?}: {logged}");
     }
-    let (mut check, _home) = command(&["check", &library]);
-    let output = check.env("HEADWATER_LISTN", "1").output().expect("it runs");
-    let logged = String::from_utf8(output.stderr).expect("text");
-    let expected =
-        "unknown key in the environment: HEADWATER_LISTN; did you mean HEADWATER_LISTEN?";
-    assert!(logged.contains(expected), "{logged}");
+    for (variable, next_step) in [
+        ("HEADWATER_LISTN", "did you mean HEADWATER_LISTEN?"),
+        ("HEADWATER_ZZZ", "`headwater serve --help` lists all keys"),
+    ] {
+        let (mut check, _home) = command(&["check", &library]);
+        let output = check.env(variable, "1").output().expect("it runs");
+        let logged = String::from_utf8(output.stderr).expect("text");
+        let expected = format!("unknown key in the environment: {variable}; {next_step}");
+        assert!(logged.contains(&expected), "{logged}");
+    }
 }
 
 #[test]

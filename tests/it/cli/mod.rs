@@ -1,6 +1,6 @@
 //! The command line.
 
 mod access_log; // the formats of the access log, and the bytes in it
-mod first_minute; // what people type first, and what they are told
+mod first_minute; // what people type first, and the messages they get
 mod logs; // logs without a reader, hidden characters, pipes
 mod process; // signals, configuration, logs

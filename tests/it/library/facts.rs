@@ -130,7 +130,7 @@ fn a_restart_takes_what_it_knew_from_the_database_and_reads_no_file_again() {
         stored(data.path()) == ["changed.mp4", "gone.mp4", "kept.mp4"]
     });
     drop(program);
-    // No movie any more, in the same version: whoever reads it knows no duration.
+    // No movie any more, in the same version: another read of it finds no duration.
     let path = folder.path("kept.mp4");
     let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a time");
     fs::write(&path, vec![0; movie.len()]).expect("written");

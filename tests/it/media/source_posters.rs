@@ -2,17 +2,14 @@
 
 use serde_json::Value;
 
-use crate::support::{ffmpeg, folder::Folder, program::Program};
+use crate::support::{
+    ffmpeg,
+    folder::Folder,
+    made_titles::{TONE, make},
+    program::Program,
+};
 
 const VIDEO: &str = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=6";
-const TONE: &str = "-f lavfi -i sine=sample_rate=48000:duration=6";
-
-/// A file that ffmpeg makes from these arguments.
-fn make(folder: &Folder, name: &str, arguments: &str) {
-    let path = folder.path(name);
-    let arguments: Vec<_> = arguments.split_whitespace().collect();
-    ffmpeg::run(&[&["-y"], &arguments[..], &[path.to_str().expect("text")]].concat()).expect(name);
-}
 
 /// Width and height of an image that the program sends.
 fn size(program: &Program, target: &str) -> String {

@@ -39,7 +39,7 @@ Dialogue: 0,0:00:02.00,0:00:03.00,Default,,0,0,0,,Zwei Zeilen,\\Nfür alle
 /// A cue: its times, and its text without markup.
 type Cue = (String, String);
 
-/// The cues of WebVTT, whoever wrote it.
+/// The cues of WebVTT of any writer.
 fn cues(text: &[u8]) -> Vec<Cue> {
     let text = str::from_utf8(text).expect("WebVTT is UTF-8");
     let blocks = text.trim_end().split("\n\n").filter(|block| block.contains("-->"));

@@ -1,15 +1,14 @@
-//! What the page tells of a title before any script runs.
+//! What the page says about a title before any script runs.
 
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::cards;
 use crate::{
     http::{Error, Site},
     library::{
-        Facts, MediaPath, Title, TitleKind, media_type,
+        Facts, MediaPath, Title, TitleKind,
         sidecars::{is_packageable, is_set},
     },
     titles::facts,
@@ -38,7 +37,8 @@ pub struct About {
 impl About {
     /// Describes a title; fails if there is none.
     pub async fn find(site: &Site, path: MediaPath) -> Result<Self, Error> {
-        let title = find(site, path).await?;
+        // From the disk, because a file may play before the catalog lists it.
+        let title = site.titles.library.find_title(&path).await?.ok_or(Error::NotFound)?;
         let mut about = Self::from(&title);
         if let Some(facts) = read_facts(site, &title).await {
             about.is_audio = facts.kind == TitleKind::Audio;
@@ -82,12 +82,11 @@ impl About {
 
 impl From<&Title> for About {
     fn from(title: &Title) -> Self {
-        let media_type = media_type::lookup(title.path.file_name());
         Self {
             path: title.path.clone(),
-            name: cards::name(&title.path),
+            name: title.path.display_stem(),
             modified: title.modified,
-            is_audio: media_type.is_some_and(|(media_type, _)| media_type.starts_with("audio/")),
+            is_audio: TitleKind::from_name(&title.path) == TitleKind::Audio,
             duration_ms: None,
             size: None,
         }
@@ -104,14 +103,4 @@ async fn read_facts(site: &Site, title: &Title) -> Option<Facts> {
     }
     let reading = Box::pin(facts::read(&site.titles, title));
     tokio::time::timeout(READ_TIMEOUT, reading).await.ok()?.ok()
-}
-
-/// A title from the disk, because a file may play before the catalog lists it.
-async fn find(site: &Site, path: MediaPath) -> Result<Title, Error> {
-    let library = &site.titles.library;
-    let title = match library.identity(&path).await? {
-        Some(identity) => Title::from_file(path, &identity),
-        None => library.set_title(&path).await?,
-    };
-    title.ok_or(Error::NotFound)
 }

@@ -1,10 +1,7 @@
 //! The cards of a list: the markup that `web/cards.js` builds, too. A browser test compares them.
 
 use super::{head::clock, html::Escaped};
-use crate::{
-    extent::disk::split_stem,
-    library::{Facts, MediaPath, Title, TitleKind, catalog::Folder, media_type},
-};
+use crate::library::{Facts, MediaPath, Title, TitleKind, catalog::Folder};
 
 /// The sides of a video from which on it is marked as 4K.
 const LONG_SIDE_4K: u32 = 3840;
@@ -18,18 +15,17 @@ pub fn title(title: &Title, with_folder: bool, is_current: bool) -> String {
     let target = format!("/watch/{}", title.path.encoded());
     let audio = if is_audio(title) { " audio" } else { "" };
     let poster = format!("<span class=\"poster{audio}\">{}</span>", marks(title.facts));
-    card("title", &target, current, &name(&title.path), &poster, &facts)
+    card("title", &target, current, &title.path.display_stem(), &poster, &facts)
 }
 
 /// The card of a folder.
 pub fn folder(folder: &Folder) -> String {
-    let name = String::from_utf8_lossy(folder.path.file_name());
     let facts = fact(&count(folder.titles, "title"));
     card(
         "folder",
         &folder_target(&folder.path),
         "",
-        &name,
+        &folder.path.display_name(),
         "<span class=\"poster\"></span>",
         &facts,
     )
@@ -40,11 +36,6 @@ pub fn folder_target(folder: &MediaPath) -> String {
     format!("/library/{}/", folder.encoded())
 }
 
-/// The name of a title without its extension.
-pub fn name(title: &MediaPath) -> String {
-    String::from_utf8_lossy(split_stem(title.file_name()).0).into_owned()
-}
-
 /// "1 title", "12 titles".
 pub fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -52,13 +43,8 @@ pub fn count(number: usize, noun: &str) -> String {
 }
 
 fn is_audio(title: &Title) -> bool {
-    title.facts.map_or_else(
-        || {
-            let media_type = media_type::lookup(title.path.file_name());
-            media_type.is_some_and(|(media_type, _)| media_type.starts_with("audio/"))
-        },
-        |facts| facts.kind == TitleKind::Audio,
-    )
+    let known = title.facts.map(|facts| facts.kind);
+    known.unwrap_or_else(|| TitleKind::from_name(&title.path)) == TitleKind::Audio
 }
 
 fn card(
@@ -80,7 +66,7 @@ fn fact(text: &str) -> String {
     format!("<bdi class=\"fact\">{}</bdi>", Escaped(text))
 }
 
-/// What lies on a poster: marks, and the length.
+/// The marks and the length on a poster.
 fn marks(facts: Option<Facts>) -> String {
     let is_4k = facts.and_then(|facts| facts.size).is_some_and(|(width, height)| {
         width.max(height) >= LONG_SIDE_4K || width.min(height) >= SHORT_SIDE_4K

@@ -1,6 +1,6 @@
 //! The documents of the page: templates, which the server fills between marker comments.
 //!
-//! `<!--name-->…<!--/name-->` is a part. What stands in it is the default.
+//! `<!--name-->…<!--/name-->` is a part. Its text in the template is the default.
 
 use std::{borrow::Cow, sync::LazyLock};
 

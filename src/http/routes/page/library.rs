@@ -1,7 +1,7 @@
 //! `/` and `/library/<folder>/`: the folders and titles of a folder, or the titles that a search finds; and the
 //! same beside a title.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -11,7 +11,7 @@ use super::{
     document::{Document, fill},
     head,
     html::Escaped,
-    preload, respond_document,
+    module_links, preload, respond_document,
 };
 use crate::{
     http::{Error, Site, query::Query},
@@ -26,6 +26,19 @@ const TITLES: usize = 100;
 
 /// What viewers read instead of a folder without titles.
 const MISSING: &str = "This folder is not in the library, or is empty.";
+
+static MODULE_LINKS: LazyLock<String> = LazyLock::new(|| module_links(&["page.js"]));
+
+/// The parts of a document with a part of the library.
+#[derive(Debug)]
+pub struct ShelfParts {
+    /// The name of the folder; `None` for the top.
+    folder: Option<String>,
+    /// Whether the library has the folder, or may have it.
+    exists: bool,
+    /// The parts.
+    pub parts: Vec<(&'static str, String)>,
+}
 
 /// A part of the library.
 #[derive(Debug)]
@@ -49,26 +62,24 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 
 async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
     let template = Document::Page.template(site).await?;
-    let preload = preload(site, &["page.js"]);
+    let preload = preload(site, &MODULE_LINKS);
     let query = Query::new(request.query_string());
     let shelf = match folder(request) {
         Ok(folder) => {
             let search = query.get("search").unwrap_or_default().trim().replace('+', " ");
             let offset = query.number("offset").unwrap_or_default().unwrap_or_default();
             let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-            Shelf::read(site, folder, search, offset).await
+            Shelf::read(site, folder, search, offset, None).await
         }
         Err(error) => Err(error),
     };
     match shelf {
         Ok(shelf) => {
-            let head = match &shelf.folder {
-                Some(_) => head::of_page(&format!("{} · Headwater", shelf.name())),
-                None => head::of_page("Headwater"),
-            };
-            let mut parts = shelf.parts(None);
-            parts.push(("head", head + &preload));
-            let error = (!shelf.exists).then_some(Error::NotFound);
+            let ShelfParts { folder, exists, mut parts } = shelf;
+            let title = folder.map(|name| format!("{name} · Headwater"));
+            let head = head::of_page(title.as_deref().unwrap_or("Headwater"));
+            parts.push(("head", head + preload));
+            let error = (!exists).then_some(Error::NotFound);
             Ok(Filled { document: fill(&template, &parts), error })
         }
         Err(error) => {
@@ -76,7 +87,7 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
                 Error::NotFound => MISSING.to_owned(),
                 ref error => format!("The library cannot be listed: {error}."),
             };
-            let head = head::of_page("Not found · Headwater") + &preload;
+            let head = head::of_page("Not found · Headwater") + preload;
             let parts = [("head", head), ("more", notice(&sentence))];
             Ok(Filled { document: fill(&template, &parts), error: Some(error) })
         }
@@ -96,15 +107,17 @@ fn folder(request: &HttpRequest) -> Result<Option<MediaPath>, Error> {
 }
 
 impl Shelf {
-    /// Reads a page of the titles of a folder, or of those that a search finds below it.
+    /// Reads a page of the titles of a folder, or of those that a search finds below it, and writes its parts
+    /// of the document: beside a title those of the titles of its folder.
     pub async fn read(
         site: &Site,
         folder: Option<MediaPath>,
         search: String,
         offset: usize,
-    ) -> Result<Self, Error> {
+        beside: Option<MediaPath>,
+    ) -> Result<ShelfParts, Error> {
         let library = Arc::clone(&site.titles.library);
-        // Milliseconds for a large library, so not on the I/O thread.
+        // Milliseconds for a large library, or for a folder of many, so not on the I/O thread.
         let reading = site.spawn_blocking_limited(move || {
             let catalog = &library.catalog;
             // Before the query: what it does not find then does not exist.
@@ -121,13 +134,17 @@ impl Shelf {
             catalog.want_facts(unknown.map(|title| title.path.clone()));
             let exists =
                 is_scanning || folder.as_ref().is_none_or(|folder| catalog.has_folder(folder));
-            Self { folder, search, offset, page, exists, is_scanning }
+            let shelf = Self { folder, search, offset, page, exists, is_scanning };
+            ShelfParts {
+                folder: shelf.folder.as_ref().map(MediaPath::display_name),
+                exists,
+                parts: shelf.parts(beside.as_ref()),
+            }
         });
         reading.await
     }
 
-    /// The parts of the document: beside a title those of the titles of its folder.
-    pub fn parts(&self, beside: Option<&MediaPath>) -> Vec<(&'static str, String)> {
+    fn parts(&self, beside: Option<&MediaPath>) -> Vec<(&'static str, String)> {
         let is_search = !self.search.is_empty();
         let folders = if beside.is_some() { &[] } else { self.page.folders.as_slice() };
         let first = if self.offset == 0 { folders } else { &[] };
@@ -137,7 +154,7 @@ impl Shelf {
             .map(cards::folder)
             .chain(titles.map(|title| cards::title(title, is_search, beside == Some(&title.path))));
         let heading = match (&self.folder, beside) {
-            (Some(_), None) => self.name(),
+            (Some(folder), None) => folder.display_name(),
             _ => "Library".to_owned(),
         };
         vec![
@@ -147,12 +164,6 @@ impl Shelf {
             ("count", self.count(folders.len())),
             ("more", if self.exists { self.more() } else { notice(MISSING) }),
         ]
-    }
-
-    /// The name of the folder.
-    fn name(&self) -> String {
-        let name = self.folder.as_ref().map(MediaPath::file_name).unwrap_or_default();
-        String::from_utf8_lossy(name).into_owned()
     }
 
     /// Links to the folders above; beside a title, to its folder, too.
@@ -169,9 +180,9 @@ impl Shelf {
         let crumb = |name: &str, target: &str| {
             format!("<li><a href=\"{}\"><bdi>{}</bdi></a></li>", Escaped(target), Escaped(name))
         };
-        let below = folders.iter().map(|folder| {
-            crumb(&String::from_utf8_lossy(folder.file_name()), &cards::folder_target(folder))
-        });
+        let below = folders
+            .iter()
+            .map(|folder| crumb(&folder.display_name(), &cards::folder_target(folder)));
         std::iter::once(crumb("Library", "/")).chain(below).collect()
     }
 

@@ -16,6 +16,8 @@ mod modules;
 pub mod oembed;
 pub mod watch;
 
+use std::sync::LazyLock;
+
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::header::{
@@ -49,15 +51,19 @@ struct Filled {
     error: Option<Error>,
 }
 
-/// Links that let the browser fetch scripts and all their imports at once. Sources from the disk may change
-/// between two requests, and have none.
-fn preload(site: &Site, entries: &[&str]) -> String {
-    if site.settings.load().ui_dir.is_some() {
-        return String::new();
-    }
+/// Links that let the browser fetch built-in scripts and all their imports at once.
+fn module_links(entries: &[&str]) -> String {
     let targets = BUILT_IN.modules(entries);
     let link = |target| format!("\n  <link rel=\"modulepreload\" href=\"{target}\">");
     targets.iter().map(link).collect()
+}
+
+/// The module links of a document. Sources from the disk may change between two requests, and have none.
+fn preload<'a>(site: &Site, links: &'a LazyLock<String>) -> &'a str {
+    match site.settings.load().ui_dir {
+        Some(_) => "",
+        None => links,
+    }
 }
 
 /// The `<video>` of a template with what the server knows: the shape, so that nothing moves when the first

@@ -1,5 +1,7 @@
 //! `/watch/<title>`: the page with a title in the player.
 
+use std::sync::LazyLock;
+
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use super::{
@@ -9,15 +11,15 @@ use super::{
     head,
     html::Escaped,
     library::Shelf,
-    plain_video, preload, respond_document, stage,
+    module_links, plain_video, preload, respond_document, stage,
 };
 use crate::http::{Error, Site, own_origin::own_origin, urls::path_behind};
 
 /// What viewers read instead of a title that does not exist.
 const MISSING: &str = "This title is not in the library. It may have been moved or deleted.";
 
-/// The scripts of the page, and those that it loads for a title.
-const SCRIPTS: [&str; 2] = ["page.js", "watch.js"];
+/// Those of the page, and of what it loads for a title.
+static MODULE_LINKS: LazyLock<String> = LazyLock::new(|| module_links(&["page.js", "watch.js"]));
 
 /// `/watch/<title>`
 pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
@@ -31,19 +33,20 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
         Ok(path) => About::find(site, path).await,
         Err(error) => Err(error),
     };
-    let preload = preload(site, &SCRIPTS);
+    let preload = preload(site, &MODULE_LINKS);
     let mut parts = match &found {
         Ok(about) => {
             let has_poster = about.has_poster(site);
-            let head = head::of_title(about, &own_origin(request.head()), has_poster) + &preload;
+            let head = head::of_title(about, &own_origin(request.head()), has_poster) + preload;
             let mut parts = vec![
                 ("head", head),
                 ("video", stage(site, &template, about)),
                 ("name", Escaped(&about.name).to_string()),
                 ("plain", plain_video(about)),
             ];
-            let shelf = Shelf::read(site, about.path.parent(), String::new(), 0).await;
-            parts.extend(shelf.map(|shelf| shelf.parts(Some(&about.path))).unwrap_or_default());
+            let (folder, beside) = (about.path.parent(), Some(about.path.clone()));
+            let shelf = Shelf::read(site, folder, String::new(), 0, beside).await;
+            parts.extend(shelf.map(|shelf| shelf.parts).unwrap_or_default());
             parts
         }
         Err(error) => {
@@ -51,7 +54,7 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
                 Error::NotFound => MISSING.to_owned(),
                 error => format!("This title cannot be opened: {error}."),
             };
-            let head = head::of_page("Not found · Headwater") + &preload;
+            let head = head::of_page("Not found · Headwater") + preload;
             vec![("head", head), ("missing", Escaped(&sentence).to_string())]
         }
     };

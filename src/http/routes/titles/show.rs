@@ -3,15 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web::Data};
 
 use super::{internal, respond_json};
-use crate::{
-    http::{
-        Error, Site, cors,
-        methods::{Read, read_method},
-        own_origin::own_origin,
-        title_document::TitleDocument,
-        urls::path_behind,
-    },
-    library::Title,
+use crate::http::{
+    Error, Site, cors,
+    methods::{Read, read_method},
+    own_origin::own_origin,
+    title_document::TitleDocument,
+    urls::path_behind,
 };
 
 /// `GET /api/titles/<path>`
@@ -26,12 +23,7 @@ async fn respond_title(request: &HttpRequest, site: &Data<Site>) -> Result<HttpR
     }
     let path = path_behind("/api/titles/", request)?;
     // From the disk, because a file may play before the catalog lists it.
-    let library = &site.titles.library;
-    let title = match library.identity(&path).await? {
-        Some(identity) => Title::from_file(path, &identity),
-        None => library.set_title(&path).await?,
-    };
-    let title = title.ok_or(Error::NotFound)?;
+    let title = site.titles.library.find_title(&path).await?.ok_or(Error::NotFound)?;
     method?;
     let details = Box::pin(site.titles.details(&title.path)).await?;
     let document = TitleDocument::new(title, details, &own_origin(request.head()));
