@@ -127,7 +127,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Address and port to listen on: 8080 or localhost:8080 for this machine only, :8080 for every address of it, 192.168.1.2:8080 or [::]:8080. Port 0 picks a free port, which the server prints.
+    /// Address and port to listen on: 8080 or localhost:8080 for this machine only, :8080 for every address of it, 192.168.1.2:8080 for that one only. Port 0 picks a free port, which the server prints.
     fixed listen("HEADWATER_LISTEN"): ListenAddress = "\"127.0.0.1:8080\"";
     /// Data folder: database, artifacts, jobs in progress. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/headwater, else ~/.local/state/headwater.
     fixed data("HEADWATER_DATA"): PathBuf;
