@@ -18,7 +18,7 @@ import { leadingTracks, readTitle } from "./title.js";
 const REMEMBER_MS = 5000;
 /** How long a notice about something that is over stays. */
 const NOTICE_MS = 10_000;
-/** How long playback may stall before the server is asked whether it is there. */
+/** How long playback may stall before a request checks whether the server responds. */
 const STALL_MS = 2000;
 /** Changes of a file come in groups. */
 const CHANGE_PAUSE_MS = 300;
@@ -144,7 +144,7 @@ export class Playback extends EventTarget {
     attempts.made.add("remux");
   }
 
-  /** Waits for a version that this browser decodes. Without audio the viewer may begin at once. */
+  /** Waits for a rendition that this browser decodes. Without audio the viewer may begin at once. */
   async #transcode({ title, signal, attempts }, track) {
     const lack = `This browser has no decoder for ${nameOfCodec(track)}`;
     const text = `${lack}. The server is converting it to ${track.kind === "video" ? "H.264" : "AAC"}.`;
@@ -184,7 +184,9 @@ export class Playback extends EventTarget {
         onChange: () => this.#changed(),
         onFailure: (status, isNetwork) => this.#hls === hls && this.#recoverHls(session, status, isNetwork),
       });
-      hls.open(source.url, { at_s, language: preference("audio-language") ?? null }).catch((error) => this.#fail(session, error));
+      hls.open(source.url, { at_s, language: preference("audio-language") ?? null }).catch((error) => {
+        if (!signal.aborted) this.#fail(session, error);
+      });
     } else {
       // Of a replaced file the fragment makes another address, which the browser has no media of.
       this.video.src = session.attempts.isReplaced ? `${source.url}#${title.version}` : source.url;
@@ -233,8 +235,9 @@ export class Playback extends EventTarget {
     const { source } = session;
     const isLost = this.video.error.code === MediaError.MEDIA_ERR_NETWORK;
     session.isBroken = true;
-    if (!await isReachable(session.title.href)) return this.#reconnect(session);
+    const isAway = !await isReachable(session.title.href);
     if (session.signal.aborted || session.source !== source) return;
+    if (isAway) return this.#reconnect(session);
     if (isLost) return this.#checkVersion(session);
     session.attempts.failed.add(source.by);
     this.#retry(session);
@@ -263,7 +266,7 @@ export class Playback extends EventTarget {
     }
   }
 
-  /** A stall may have many reasons; only a server that does not respond is said. */
+  /** A stall may have many reasons; only a server that does not respond has a notice. */
   async #checkConnection(session) {
     if (session.isReconnecting || !session.title || await isReachable(session.title.href)) return;
     if (!session.signal.aborted) this.#reconnect(session);
