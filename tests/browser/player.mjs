@@ -359,6 +359,7 @@ inBrowser("volume, mute and theatre have buttons", DESKTOP, async (page) => {
   await page.getByRole("slider", { name: "Volume" }).fill("0.3");
   assert.equal(await video(page, "volume"), 0.3);
   await button(page, "Mute").click();
+  await button(page, "Unmute").waitFor();
   assert.equal(await page.getByRole("slider", { name: "Volume" }).getAttribute("aria-valuetext"), "Muted");
   await button(page, "Unmute").click();
   await button(page, "Theatre").click();
