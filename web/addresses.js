@@ -10,7 +10,7 @@ const LIBRARY = "/library/";
 const VIEWS = "/v/";
 
 /** Encodes a path as the server does, so that equal paths have equal addresses. */
-const encodePath = (path) => path.split("/").map(encodeURIComponent).join("/")
+export const encodePath = (path) => path.split("/").map(encodeURIComponent).join("/")
   .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** The watch page of a title of the list. */

@@ -10,7 +10,7 @@
 
 import { folderHref, watchHref } from "./addresses.js";
 import { dropPoster, showPoster } from "./posters.js";
-import { clock, count, date, element, showFacts, sizeText } from "./words.js";
+import { clock, count, date, element, nameOf, showFacts, sizeText } from "./words.js";
 
 /** The view of a card's image. */
 export const POSTER = "poster.jpg?width=320&wait=0";
@@ -22,9 +22,6 @@ const is4K = ({ width, height }) => Math.max(width, height) >= 3840 || Math.min(
 
 /** The address of an entry: what its card links to, and what identifies it. @param {import("./listing.js").Entry} entry */
 export const hrefOf = ({ title, folder }) => (title ? watchHref(title) : folderHref(folder.path));
-
-/** The name of a title without its extension. @param {{ name?: string, path: string }} title */
-export const nameOf = ({ name, path }) => name ?? path.slice(path.lastIndexOf("/") + 1).replace(/\.[^.]+$/, "");
 
 /** Whether the server has a poster. Of an MP4 that it cannot read it has none. */
 const hasPoster = ({ kind, width, path, size_bytes }) =>

@@ -1,13 +1,12 @@
 // "Continue watching": the titles that this browser has begun, and how far.
 
-import { viewsOf, watchPathHref } from "./addresses.js";
-import { nameOf, POSTER } from "./cards.js";
+import { encodePath, viewsOf, watchPathHref } from "./addresses.js";
+import { POSTER } from "./cards.js";
 import { forgetPosition, positions } from "./memory.js";
 import { dropPoster, showPoster } from "./posters.js";
-import { byId, button, clock, element, showFacts, splitPath } from "./words.js";
+import { byId, button, clock, element, isAudioPath, nameOf, showFacts, splitPath } from "./words.js";
 
 const CARDS_MAX = 12;
-const AUDIO = /\.(m4a|mp3|flac|ogg|oga|opus|wav|aac)$/i;
 
 const list = byId("positions");
 
@@ -29,16 +28,15 @@ function positionCard({ path, at_s, duration_s }) {
   const link = element("a", "title", poster, element("span", "words", element("bdi", "name", name), facts));
   link.setAttribute("href", watchPathHref(path));
   link.title = name;
-  const encoded = link.getAttribute("href").slice("/watch/".length);
-  if (AUDIO.test(path)) poster.classList.add("audio");
-  else showPoster(poster, viewsOf(encoded) + POSTER, path);
+  if (isAudioPath(path)) poster.classList.add("audio");
+  else showPoster(poster, viewsOf(encodePath(path)) + POSTER, path);
   const forget = button("×", null, () => {
     forgetPosition(path);
     const next = item.nextElementSibling ?? item.previousElementSibling;
     dropPoster(poster);
     item.remove();
     document.body.classList.toggle("begun", list.children.length > 0);
-    next?.querySelector("button").focus();
+    (next?.querySelector("button") ?? byId("titles")).focus();
   });
   forget.className = "forget";
   forget.setAttribute("aria-label", `Remove from Continue watching: ${name}`);

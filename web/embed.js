@@ -15,7 +15,7 @@ const WATCH = "/watch/";
 const warn = (name, expected) => console.warn(`Headwater ignores the parameter ${name}: it must be ${expected}`);
 
 /**
- * What the address asks for.
+ * The options in the address.
  *
  * @param {URLSearchParams} parameters
  */

@@ -2,7 +2,7 @@
 // that nothing moves later. A classic script, because a module runs after the browser may have painted.
 
 (() => {
-  const AUDIO = /\.(m4a|mp3|flac|ogg|oga|opus|wav|aac)$/i;
+  const AUDIO = /\.(aac|ac3|aiff?|flac|isma|m4a|m4b|mka|mp3|oga|ogg|opus|wav|wma)$/i;
   const path = location.pathname;
   const isWatching = path.startsWith("/watch/");
   const isHome = path === "/" && !new URLSearchParams(location.search).get("search");

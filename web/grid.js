@@ -1,5 +1,5 @@
-// A grid of cards of which only those near the screen exist. The list has the height of all its rows: the padding
-// stands for those that do not exist. All cards have one height, which the style sheet sees to.
+// A grid of cards of which only those near the screen exist. The list has the height of all its rows: padding
+// replaces those that do not exist. All cards have one height: library.css sets it.
 //
 // One card is in the tab order; arrow keys move to the others.
 

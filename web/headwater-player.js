@@ -5,7 +5,7 @@
 //   <script type="module" src="https://tv.example/headwater-player.js"></script>
 //
 // Attributes: `src`, the address of a watch page; `t`, where to begin ("83", "1m23s"); `muted`, `autoplay`, `loop`;
-// `title`, the name for screen readers; `ratio`, the shape ("16 / 9"), which the player otherwise asks the server for.
+// `title`, the name for screen readers; `ratio`, the shape ("16 / 9"), which the player otherwise requests from the server.
 
 const ALLOW = "autoplay; fullscreen; picture-in-picture; encrypted-media";
 const DEFAULT_RATIO = "16 / 9";
@@ -25,7 +25,7 @@ class HeadwaterPlayer extends HTMLElement {
 
   #frame = document.createElement("iframe");
   #isPlanned = false;
-  #described = null; // the watch page whose description has been asked for
+  #described = null; // the watch page whose description was requested
 
   connectedCallback() {
     // Styles by script: the page's own policy may forbid a <style>. Those of the page come first.

@@ -107,7 +107,7 @@ function jobRow(job) {
   const row = element("li", "job", element("bdi", "job-title", name), element("span", "job-facts facts"));
   const bar = element("progress", "");
   bar.max = 100;
-  bar.setAttribute("aria-label", `${nameOf(job)}, ${name}`);
+  bar.setAttribute("aria-label", `${jobName(job)}, ${name}`);
   const act = (verb) => async (event) => {
     event.target.disabled = true;
     try {
@@ -128,7 +128,7 @@ function jobRow(job) {
 }
 
 /** "Rendition 720p" */
-function nameOf({ kind, height }) {
+function jobName({ kind, height }) {
   return [KIND_NAMES[kind] ?? kind, height && `${height}p`].filter(Boolean).join(" ");
 }
 
@@ -142,7 +142,7 @@ function updateRow(row, job) {
     done: `done ${ago(job.finished)}`, cancelled: `cancelled ${ago(job.finished)}`, failed: `failed ${ago(job.finished)}`,
   };
   const state = job.cancelling && isLive(job) ? "cancelling" : states[job.state];
-  showFacts(row.querySelector(".job-facts"), [nameOf(job), state, isRunning && stage, isRunning && note]);
+  showFacts(row.querySelector(".job-facts"), [jobName(job), state, isRunning && stage, isRunning && note]);
   row.bar.hidden = !isRunning;
   row.bar.value = done;
   const error = row.querySelector(".job-error");

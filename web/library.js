@@ -71,9 +71,9 @@ function open() {
     listing = known;
     listing.addEventListener("change", show);
   }
+  const opened = listing.open();
   if (listing.isLoaded) show();
-  const loaded = listing.isLoaded ? Promise.resolve() : listing.refresh();
-  return loaded.then(() => listing === known && showCurrent());
+  return opened.then(() => listing === known && showCurrent());
 }
 
 function show() {

@@ -63,6 +63,7 @@ export class Listing extends EventTarget {
   #wanted = [0, PAGE_SIZE]; // the places on the screen
   #loading = null; // the AbortController of the request
   #isStale = false; // whether the items are older than a known change
+  #isOpen = false; // whether the page shows this listing
   #refreshTimer;
   #refreshedAt = -Infinity;
   #pause = PAUSE_MIN_MS;
@@ -110,7 +111,23 @@ export class Listing extends EventTarget {
   /** Loads the entries of a range, unless they are. Of several calls during a request the last one counts. */
   need(first, end) {
     this.#wanted = [Math.max(0, first - this.folders.length), Math.max(PAGE_SIZE / 2, end - this.folders.length)];
-    if (!this.#loading) this.#loadMissing();
+    if (this.#isOpen && !this.#loading) this.#loadMissing();
+  }
+
+  /** Reads the list, unless it is in memory and up to date. */
+  async open() {
+    this.#isOpen = true;
+    if (!this.isLoaded || this.#isStale) await this.refresh();
+  }
+
+  /** Stops all requests. What they would have read, the next `open` reads. */
+  close() {
+    this.#isOpen = false;
+    this.#isStale ||= this.#refreshTimer !== undefined;
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = undefined;
+    this.#loading?.abort();
+    this.#loading = null;
   }
 
   /** Reads the part on the screen again. */
@@ -124,12 +141,12 @@ export class Listing extends EventTarget {
     return this.#loadMissing();
   }
 
-  /** Finds the index of a title and loads as far as it is, or -1 if it is not in the list. */
+  /** Loads the list as far as a title, and returns its index; -1 if it is not in the list, or once the list is closed. */
   async find(views) {
     if (!this.isLoaded) await this.#load(0, PAGE_SIZE);
     while (this.indexOf(views) === -1) {
       const place = this.#firstMissing(0, Math.min(this.total, FIND_MAX));
-      if (place === null || this.error) return -1;
+      if (place === null || this.error || !this.#isOpen) return -1;
       await this.#load(place, LIMIT_MAX);
     }
     return this.indexOf(views);
@@ -147,14 +164,6 @@ export class Listing extends EventTarget {
     const isPatched = !all && removed.every((path) => !this.#covers(path)) && changed.every((item) => this.#patch(item));
     if (!isPatched) this.#refreshSoon();
     else if (changed.length) this.#changed();
-  }
-
-  /** Stops all requests. */
-  close() {
-    clearTimeout(this.#refreshTimer);
-    this.#refreshTimer = undefined;
-    this.#loading?.abort();
-    this.#loading = null;
   }
 
   // ---- Requests --------------------------------------------------------------

@@ -12,7 +12,7 @@ const OWN = /^\/(?:$|watch\/|library\/)/;
 
 const search = byId("search");
 
-history.scrollRestoration = "manual"; // the list has its height only when the server has answered
+history.scrollRestoration = "manual"; // the list has its height only when the server has responded
 
 let here = null; // the current address: a new hash alone changes nothing
 let watching = null; // the module of the watch page, once loaded
@@ -38,7 +38,7 @@ async function openTitle(title, play) {
 }
 
 /** Goes to another address of this page. */
-export function go(url, options) {
+function go(url, options) {
   rememberScroll();
   if (url !== location.pathname + location.search) history.pushState(null, "", url);
   route(options);
@@ -81,6 +81,6 @@ document.addEventListener("keydown", (event) => {
 
 route({ scroll_y: history.state?.scroll_y ?? 0 });
 
-// The player is ready before somebody chooses a title.
+// The player is ready before the viewer chooses a title.
 const whenIdle = window.requestIdleCallback ?? ((call) => setTimeout(call, 1000));
 whenIdle(() => import("./watch.js"));

@@ -34,8 +34,10 @@ byId("heights").addEventListener("change", updateButton);
 byId("renditions-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   byId("renditions-start").disabled = true;
+  const path = title; // the page may show another title before the server has responded
   try {
-    for (const height of chosen()) await post("/api/jobs", { kind: "rendition", title, height, codec: "h264" });
+    for (const height of chosen()) await post("/api/jobs", { kind: "rendition", title: path, height, codec: "h264" });
+    if (path !== title) return;
     byId("renditions").open = false;
     for (const box of byId("heights").querySelectorAll("input")) box.checked = false;
   } catch (error) {

@@ -28,15 +28,29 @@ export const getJson = async (url, signal) => (await request(url, { signal })).j
 
 const TOKEN = "headwater-token";
 
-/** Keeps the API token for requests that change something, while this tab is open. */
-export function saveToken(token) {
-  if (token) sessionStorage.setItem(TOKEN, token);
-  else sessionStorage.removeItem(TOKEN);
+let token = readToken();
+
+/** A browser may refuse storage, as to a frame of another page. */
+function readToken() {
+  try {
+    return sessionStorage.getItem(TOKEN);
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps the API token for requests that change something, while this tab is open; without storage, this document. */
+export function saveToken(text) {
+  token = text;
+  try {
+    sessionStorage.setItem(TOKEN, text);
+  } catch {
+    // Storage is refused or full.
+  }
 }
 
 export async function post(url, content = {}) {
   const headers = { "Content-Type": "application/json" };
-  const token = sessionStorage.getItem(TOKEN);
   if (token) headers.Authorization = `Bearer ${token}`;
   return (await request(url, { method: "POST", headers, body: JSON.stringify(content) })).json();
 }
@@ -140,7 +154,7 @@ export async function whenRendered(url, title, signal) {
 }
 
 /** Waits until a job of a title ends, or until the timeout. */
-export function whenJobEnds(title, timeoutMs, signal) {
+function whenJobEnds(title, timeoutMs, signal) {
   return new Promise((resolve, reject) => {
     const listeners = new AbortController();
     const end = (settle) => () => {

@@ -26,6 +26,7 @@ const COPIED_MS = 3000;
  */
 export async function openShare({ title, at_s = 0 }) {
   await loadStyle();
+  if (document.querySelector("dialog.share")) return; // a second click before the style was there
   const dialog = document.createElement("dialog");
   dialog.className = "share";
   dialog.setAttribute("aria-labelledby", "share-heading");

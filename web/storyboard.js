@@ -6,7 +6,7 @@ const SHEETS_MAX = 6; // in memory, about 6 MB each when decoded
 const CUE = /^(?:(\d+):)?(\d+):([\d.]+) --> .*\n(.+)$/gm;
 
 /** The cues of a WebVTT file of this server: `start` in seconds and one line of `text`. */
-export async function cues(url, signal) {
+async function cues(url, signal) {
   const file = await (await request(url, { signal })).text();
   return [...file.matchAll(CUE)].map(([, hours, minutes, seconds, text]) => {
     return { start: 3600 * Number(hours ?? 0) + 60 * Number(minutes) + Number(seconds), text };

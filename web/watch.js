@@ -1,7 +1,6 @@
 // The watch page: a title in the player, and what there is to know and to do about it.
 
-import { watchHref } from "./addresses.js";
-import { nameOf } from "./cards.js";
+import { viewsOf, watchHref } from "./addresses.js";
 import { liveJobsOf, showJobs } from "./jobs.js";
 import { nextTitle } from "./library.js";
 import { Controls } from "./player/controls.js";
@@ -9,7 +8,7 @@ import { Playback } from "./player/playback.js";
 import { timeInHash } from "./player/time.js";
 import { offerHeights } from "./renditions.js";
 import { onJob } from "./server.js";
-import { byId, clock, date, decoded, element, showFacts, sizeText } from "./words.js";
+import { byId, clock, date, decoded, element, nameOf, showFacts, sizeText } from "./words.js";
 
 /** What a finished job means for the title that plays. */
 const UPDATES = { rendition: "A new quality is available.", audio: "Its audio now plays in this browser." };
@@ -28,7 +27,7 @@ export function open(path, { play = false } = {}) {
   if (playback.path === path) return;
   shown = null;
   const name = nameOf({ path: decoded(path) });
-  const views = `/v/${path}/`;
+  const views = viewsOf(path);
   byId("name").textContent = name;
   byId("facts").replaceChildren();
   if (hasOpened) byId("missing").replaceChildren(); // what the server wrote about the first title stays

@@ -27,9 +27,9 @@ export function clock(seconds) {
   return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(whole % 60)}`;
 }
 
-/** "3 minutes ago", from an RFC 3339 date. */
-export function ago(date) {
-  const seconds = Math.max(0, (Date.now() - new Date(date).getTime()) / 1000);
+/** "3 minutes ago", from an RFC 3339 time. */
+export function ago(time) {
+  const seconds = Math.max(0, (Date.now() - new Date(time).getTime()) / 1000);
   /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
   const units = [["day", 86_400], ["hour", 3600], ["minute", 60]];
   for (const [unit, length] of units) {
@@ -52,6 +52,12 @@ export function splitPath(path) {
   const slash = path.lastIndexOf("/");
   return { folder: path.slice(0, Math.max(slash, 0)), name: path.slice(slash + 1) };
 }
+
+/** The name of a title without its extension. @param {{ name?: string, path: string }} title */
+export const nameOf = ({ name, path }) => name ?? splitPath(path).name.replace(/\.[^.]+$/, "");
+
+/** Whether a title has the extension of audio; the server knows more once it has read the file. first.js has the same. */
+export const isAudioPath = (path) => /\.(aac|ac3|aiff?|flac|isma|m4a|m4b|mka|mp3|oga|ogg|opus|wav|wma)$/i.test(path);
 
 /** An element of the document, of the kind that its caller knows. @type {(id: string) => any} */
 export const byId = (id) => document.getElementById(id);

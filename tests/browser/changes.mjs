@@ -1,4 +1,4 @@
-// What happens while somebody watches: the file is replaced or removed, the server goes away and comes back.
+// Changes while a title plays: the file is replaced or removed, the server goes away and comes back.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -79,7 +79,7 @@ describe("while watching", () => {
     assertOnly(errors, ABSENT);
   });
 
-  inBrowser("a removed file is said to be moved or deleted, and plays when it is back", async (page, errors) => {
+  inBrowser("a removed file has a notice, and plays when it is back", async (page, errors) => {
     await watch(page, "removed.mp4");
     await playsAll(page, "video audio");
     fs.renameSync(path.join(library, "removed.mp4"), path.join(scratch, "kept.mp4"));
@@ -92,7 +92,7 @@ describe("while watching", () => {
   });
 
   for (const title of TITLES) {
-    inBrowser(`${title} goes on by itself when the server is back`, async (page, errors) => {
+    inBrowser(`${title} continues when the server is back`, async (page, errors) => {
       await watch(page, title);
       await playsAll(page, "video audio");
       await server.kill();

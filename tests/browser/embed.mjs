@@ -7,9 +7,8 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
-import { browserTest, collectErrors, DESKTOP, HOSTILE, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
+import { browserTest, collectErrors, DESKTOP, findsNoViolation, HOSTILE, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
 
-const AXE = fs.readFileSync(path.join(import.meta.dirname, "node_modules/axe-core/axe.min.js"), "utf8");
 const MANY = 130; // more than a document lists
 
 let scratch, server, browser, other;
@@ -54,12 +53,6 @@ async function playerFrame(page) {
   const frame = await handle.contentFrame();
   await frame.waitForSelector("video");
   return frame;
-}
-
-async function findsNoViolation(page) {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`), []);
 }
 
 // ---- Documents ---------------------------------------------------------------

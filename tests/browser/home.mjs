@@ -1,4 +1,4 @@
-// A library as people have at home: each title plays with pictures and sound, or the page says why not.
+// A library as people have at home: each title plays with video and audio, or the page says why not.
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";

@@ -37,13 +37,13 @@ const WITH_CHAPTERS = ["-i", CHAPTERS, "-map_chapters", "3"];
 const WITH_SRT = [...BOTH, "-i", SRT, ...WITH_CHAPTERS, "-map", "0", "-map", "1", "-map", "2", "-metadata:s:s:0", "language=eng"];
 
 /**
- * Each title: how ffmpeg makes it (or its bytes), what else lies beside it, and what must play: "video", "audio" or
+ * Each title: how ffmpeg makes it (or its bytes), the files beside it, and what must play: "video", "audio" or
  * both; or what the page says instead.
  *
  * @type {{ name: string, make?: string[], bytes?: (made: (name: string) => Buffer) => string | Buffer, folder?: Record<string, string[]>, beside?: Record<string, string>, plays?: string, says?: RegExp }[]}
  */
 export const TITLES = [
-  // What browsers play as it is
+  // What browsers play unchanged
   { name: "Arrival.mp4", make: [...BOTH, ...H264, ...AAC], plays: "video audio" },
   { name: "Brazil, faststart.mp4", make: [...BOTH, ...H264, ...AAC, "-movflags", "+faststart"], plays: "video audio" },
   { name: "Casablanca.mov", make: [...BOTH, ...H264, ...AAC], plays: "video audio" },
@@ -96,7 +96,7 @@ export const TITLES = [
     name: "Set.set", plays: "video audio",
     folder: { "180p.mp4": [...BOTH, ...H264, ...AAC], "90p.mp4": [...BOTH, "-vf", "scale=-2:90", ...H264, ...AAC] },
   },
-  // What nobody can play
+  // What no browser can play
   { name: "Encrypted.mp4", make: [...BOTH, ...H264, ...AAC, ...ENCRYPTION], says: /encrypted/i },
   { name: "Empty.mp4", bytes: () => "", says: /empty/i },
   { name: "Shopping list.mp4", bytes: () => "Milk, bread, butter.\n".repeat(50), says: /not an MP4/i },

@@ -152,7 +152,7 @@ describe("what this browser does not decode", () => {
     await screenshot(page, "notice-refused");
   });
 
-  inBrowser("AC-3 is converted, and the pictures may begin without it", async (page) => {
+  inBrowser("AC-3 is converted, and the video may begin without it", async (page) => {
     await watch(page, "Gravity.mp4");
     await page.getByRole("button", { name: "Play without sound" }).click();
     await playsAll(page, "video");

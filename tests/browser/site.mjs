@@ -65,17 +65,14 @@ export function launchBrowser(...args) {
   });
 }
 
-/**
- * Failed requests that the page expects and the browser reports: posters of titles without video or before
- * their remux, and chapters.
- */
-const EXPECTED = [/ (404|422|503) .*\/poster\.jpg\?/, / 404 .*\/chapters\.vtt$/];
+/** Failed requests that the page expects and the browser reports: posters of titles without video or before their remux. */
+const EXPECTED = / (404|422|503) .*\/poster\.jpg\?/;
 
 /** Collects the errors of a context's pages: console errors, also of the content security policy, and uncaught ones. */
 export function collectErrors(context) {
   const errors = [];
   context.on("console", (message) => {
-    const isExpected = EXPECTED.some((expected) => expected.test(`${message.text()} ${message.location().url}`));
+    const isExpected = EXPECTED.test(`${message.text()} ${message.location().url}`);
     if (message.type() === "error" && !isExpected) errors.push(message.text());
   });
   context.on("weberror", (error) => errors.push(String(error.error())));
@@ -89,6 +86,15 @@ export async function plays(page, seconds = 0.5) {
     const video = document.querySelector("video");
     return video.readyState >= video.HAVE_CURRENT_DATA && video.videoWidth > 0 && video.currentTime >= then;
   }, start + seconds);
+}
+
+/** Asserts that axe finds no violation of accessibility, in the page or within a selector. `state` names what it shows. */
+export async function findsNoViolation(page, state = "", within = "html") {
+  const axe = fs.readFileSync(path.join(import.meta.dirname, "node_modules/axe-core/axe.min.js"), "utf8");
+  await page.evaluate(axe); // the content security policy refuses a <script> of its own
+  const { violations } = await page.evaluate((within) => globalThis.axe.run(within, { resultTypes: ["violations"] }), within);
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ").slice(0, 300)}`);
+  assert.deepEqual(found, [], state);
 }
 
 export const DESKTOP = { viewport: { width: 1360, height: 840 } };

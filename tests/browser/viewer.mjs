@@ -31,7 +31,7 @@ export const state = (page) => page.evaluate(() => {
   };
 });
 
-/** Waits until pictures and sound of a title play, as far as it has them: "video audio". */
+/** Waits until video and audio of a title play, as far as it has them: "video audio". */
 export async function playsAll(page, kinds, seconds = 1) {
   const wanted = { video: kinds.includes("video"), audio: kinds.includes("audio"), seconds };
   await page.waitForFunction(({ video: wantsVideo, audio, seconds }) => {

@@ -1,4 +1,4 @@
-// The watch page around the player in Chromium: every title of a library plays, and what stands below the video.
+// The watch page around the player in Chromium: every title of a library plays, and what is below the video.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

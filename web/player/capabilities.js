@@ -41,7 +41,7 @@ export async function canDecode({ kind, codecs, width, height, channels }, by) {
 const UNRELIABLE = /matroska|mp2t|x-msvideo|video\/mpeg/;
 
 /**
- * Whether this browser plays a file of another container than MP4 as it is.
+ * Whether this browser plays a file of another container than MP4 unchanged.
  *
  * @param {string} mediaType
  */

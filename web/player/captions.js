@@ -1,4 +1,4 @@
-// Captions stand above the bar while it is visible. The browser draws them: player.css moves all of them by
+// Captions are above the bar while it is visible. The browser draws them: player.css moves all of them by
 // --lift. Firefox has nothing to move, so there each cue gets another line; Chromium draws that too late.
 
 /** @typedef {import("./controls.js").Surface} Surface */
@@ -48,7 +48,7 @@ export class CaptionsLift {
   #place(track) {
     if (!this.#hiddenPx || track.mode !== "showing") return;
     const lines = Math.ceil(this.#hiddenPx / (this.#video.clientHeight * LINE_PART));
-    let above = lines; // cues that are shown together stand on each other
+    let above = lines; // cues of one time are above each other
     for (const cue of [...(track.activeCues ?? [])].reverse()) {
       if (!(cue instanceof VTTCue)) continue;
       if (cue.line !== "auto" && !this.#lifted.has(cue)) continue; // the file says where

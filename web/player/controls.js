@@ -1,7 +1,7 @@
 // The controls of the player: one bar over the video, and all that belongs to it. Everything is within the
 // stage, so that full screen has it too.
 
-import { decoded, element, splitPath } from "../words.js";
+import { decoded, element, isAudioPath, nameOf } from "../words.js";
 import { togglePlay } from "./actions.js";
 import { bindings, seekBy } from "./bindings.js";
 import { CaptionsLift } from "./captions.js";
@@ -29,8 +29,6 @@ import { Volume } from "./volume.js";
  * @property {AbortSignal} signal
  */
 
-/** Names of files without video, until the server has described the title. */
-const AUDIO_FILE = /\.(m4a|m4b|mp3|flac|ogg|oga|opus|wav|aac)$/i;
 const NARROW = "(max-width: 40rem)"; // as in player.css
 const STATES = ["play", "playing", "pause", "ended", "waiting", "seeking", "seeked", "canplay", "error", "emptied", "loadeddata"];
 const CLASSES = ["audio", "theatre", "resting", "waiting", "startable", "empty", "full"];
@@ -43,7 +41,6 @@ export class Controls extends EventTarget {
   #stage;
   #video;
   #playback;
-  #fallbackName;
   #keys;
   #hasBegun = false; // whether the current title has played
 
@@ -76,16 +73,14 @@ export class Controls extends EventTarget {
    * Builds the controls in a stage: a box with a video.
    * @param {HTMLElement} stage
    * @param {import("./playback.js").Playback} playback
-   * @param {{ keys?: "page" | "stage", title?: string }} [options]  `keys` is where keys work, `title` the name
-   *   to show until the server names the title.
+   * @param {{ keys?: "page" | "stage" }} [options]  `keys` is where keys work.
    */
-  constructor(stage, playback, { keys = "stage", title = "" } = {}) {
+  constructor(stage, playback, { keys = "stage" } = {}) {
     super();
     const video = stage.querySelector("video");
     this.#stage = stage;
     this.#video = video;
     this.#playback = playback;
-    this.#fallbackName = title;
     this.#keys = keys;
     const { signal } = this.#abort;
     /** @type {Surface} */
@@ -224,7 +219,7 @@ export class Controls extends EventTarget {
       this.#video.width = track.width;
       this.#video.height = track.height;
     }
-    const name = title?.name || this.#fallbackName || splitPath(decoded(path ?? "")).name.replace(/\.\w{1,4}$/, "");
+    const name = nameOf(title ?? { path: decoded(path ?? "") });
     this.#name.textContent = name;
     this.#artwork.style.setProperty("background-image", isAudio && title?.poster ? `url(${JSON.stringify(title.poster)})` : "none");
     this.#artwork.classList.toggle("filled", Boolean(isAudio && title?.poster));
@@ -246,7 +241,7 @@ export class Controls extends EventTarget {
     const { title, path } = this.#playback;
     if (title?.kind) return title.kind === "audio";
     if (title?.tracks.length) return !title.tracks.some(({ kind }) => kind === "video");
-    return AUDIO_FILE.test(decoded(path ?? ""));
+    return isAudioPath(decoded(path ?? ""));
   }
 
   /**

@@ -1,7 +1,7 @@
-// What a browser has really decoded. It may claim a codec, and then play sound over a frozen poster, or pictures
-// without sound.
+// What a browser has really decoded. It may claim a codec, and then play audio over a frozen poster, or video
+// without audio.
 
-/** How much must play before silence or blackness is a fact. */
+/** How much must play before missing audio or video is a fact. */
 const PLAYED_S = 1;
 
 /**

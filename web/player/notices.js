@@ -33,7 +33,7 @@ export class Notices {
     return this.#notices.has(kind);
   }
 
-  /** Says something, or with null no longer. @param {Kind} kind @param {Notice | null} notice */
+  /** Sets the notice of a kind; null withdraws it. @param {Kind} kind @param {Notice | null} notice */
   say(kind, notice) {
     if (!notice && !this.#notices.has(kind)) return;
     if (notice) this.#notices.set(kind, notice);
@@ -41,7 +41,7 @@ export class Notices {
     this.#onChange();
   }
 
-  /** Stops to say what is said now, after some time. @param {Kind} kind @param {number} ms */
+  /** Withdraws the current notice after some time. @param {Kind} kind @param {number} ms */
   endAfter(kind, ms) {
     const notice = this.#notices.get(kind);
     if (notice) setTimeout(() => this.#notices.get(kind) === notice && this.say(kind, null), ms);

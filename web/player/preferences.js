@@ -19,7 +19,7 @@ export function rememberPreferences(video) {
     setPreference("volume", video.volume);
     setPreference("muted", video.muted);
   });
-  // Without media the rate changes by itself, when a source is loaded.
+  // Without media the browser resets the rate, when a source is loaded.
   video.addEventListener("ratechange", () => {
     if (!video.readyState) return;
     video.defaultPlaybackRate = video.playbackRate;

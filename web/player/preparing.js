@@ -16,7 +16,7 @@ const HEIGHT_MAX = 720;
  * @param {Title} title @param {AbortSignal} signal @param {OnProgress} onProgress
  */
 export async function prepareRemux(title, signal, onProgress) {
-  const job = await order({ kind: "remux", title: title.path }) ?? await jobOf(`${title.views}play.mp4`, signal);
+  const job = await requestJob({ kind: "remux", title: title.path }) ?? await jobOf(`${title.views}play.mp4`, signal);
   if (job) await jobDone(job, signal, onProgress);
 }
 
@@ -29,15 +29,15 @@ export async function prepareTranscode(title, track, signal, onProgress) {
   const wanted = track.kind === "video"
     ? { kind: "rendition", title: title.path, height: Math.min(HEIGHT_MAX, track.width, track.height), codec: "h264" }
     : { kind: "audio", title: title.path };
-  const job = await order(wanted, track.kind === "audio" || !title.renditions.length) ?? await jobOf(`${title.views}index.m3u8`, signal, title);
+  const job = await requestJob(wanted, track.kind === "audio" || !title.renditions.length) ?? await jobOf(`${title.views}index.m3u8`, signal, title);
   if (job) await jobDone(job, signal, onProgress);
 }
 
 /**
- * Orders a job, and returns its id; null if only people with the API token may order and `isAutomatic`: what no
- * browser plays without, the server makes at the first request for it.
+ * Requests a job, and returns its id; null if that needs the API token and the job is `isAutomatic`: the server starts
+ * it at the first request for the movie or the playlist.
  */
-async function order(wanted, isAutomatic = true) {
+async function requestJob(wanted, isAutomatic = true) {
   try {
     return (await post("/api/jobs", wanted)).id;
   } catch (error) {

@@ -55,7 +55,7 @@ export const canBeSmall = (video) => Boolean(document.pictureInPictureEnabled ||
 
 /** @param {Video} video */
 export async function togglePictureInPicture(video) {
-  if (document.pictureInPictureElement === video) await document.exitPictureInPicture();
+  if (document.pictureInPictureElement === video) await document.exitPictureInPicture().catch(() => {});
   else if (document.pictureInPictureEnabled) await video.requestPictureInPicture().catch(() => {});
   else video.webkitSetPresentationMode?.(video.webkitPresentationMode === "picture-in-picture" ? "inline" : "picture-in-picture");
 }

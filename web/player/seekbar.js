@@ -49,10 +49,6 @@ export class SeekBar {
     this.#draw();
   }
 
-  close() {
-    this.#preview.hide();
-  }
-
   #draw() {
     const length = lengthOf(this.#playback);
     this.#range.max = String(length);

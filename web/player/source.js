@@ -8,9 +8,9 @@ import { leadingTracks } from "./title.js";
 
 /**
  * The next step with a title:
- * - `play`: by `file` (the file as it is), `mp4` (play.mp4), `hls` (hls.js) or `native-hls`;
+ * - `play`: by `file` (the file unchanged), `mp4` (play.mp4), `hls` (hls.js) or `native-hls`;
  * - `remux`: browsers do not play the file's container, so the server makes an MP4 of it;
- * - `transcode`: this browser has no decoder for the `track`, so the server makes a version that it decodes;
+ * - `transcode`: this browser has no decoder for the `track`, so the server transcodes it;
  * - `refuse`: nothing helps. `text` says why.
  *
  * @typedef {{ step: "play", by: "file" | "mp4" | "hls" | "native-hls", url: string }
@@ -60,7 +60,7 @@ export async function chooseStep(title, attempts) {
   // A way that plays the video and another one that plays the audio: segments of both can be made.
   if (!inSegments.audio && !made.has("audio")) return { step: "transcode", track: audio };
   if (!inSegments.video && !made.has("video")) return { step: "transcode", track: video };
-  // What the browser says of its decoders may be wrong: what nobody tried is tried last.
+  // What the browser says of its decoders may be wrong: a way that has not failed here comes last.
   if (!failed.has("mp4") && !missing.has("mp4 video") && !missing.has("mp4 audio")) return play(title, "mp4");
   return refuse(title);
 }
@@ -84,7 +84,7 @@ async function decodedInSegments(title, { missing, made, isSilent }) {
 }
 
 /**
- * A file that is no movie of the server's: the browser plays it as it is, or the server makes an MP4 of it.
+ * A file that the server has no tracks of: the browser plays it unchanged, or the server makes an MP4 of it.
  *
  * @returns {Step}
  */

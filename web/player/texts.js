@@ -15,7 +15,7 @@ export class Texts {
   /** @param {HTMLVideoElement} video */
   constructor(video) {
     this.#video = video;
-    // Browsers choose a text by their own language when a source is loaded; the viewer's choice stands.
+    // Browsers choose a text by their own language when a source is loaded; the viewer's choice wins.
     for (const event of ["loadedmetadata", "loadeddata", "canplay"]) {
       video.addEventListener(event, () => this.#elements.length && this.#choose(this.#chosen));
     }
