@@ -15,7 +15,7 @@ const FIND_MAX = 10_000;
 /** How soon after a change the list is read again. A stream of changes doubles the pause, up to the maximum. */
 const REFRESH_MS = 300;
 const PAUSE_MIN_MS = 2000;
-const PAUSE_MAX_MS = 30_000;
+const PAUSE_MAX_MS = 8000;
 const SCAN_POLL_MS = 2000;
 
 /**

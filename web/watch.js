@@ -5,7 +5,7 @@ import { liveJobsOf, showJobs } from "./jobs.js";
 import { nextTitle } from "./library.js";
 import { Controls } from "./player/controls.js";
 import { Playback } from "./player/playback.js";
-import { timeInHash } from "./player/time.js";
+import { timeIn } from "./player/time.js";
 import { offerHeights } from "./renditions.js";
 import { onJob } from "./server.js";
 import { byId, clock, date, decoded, element, nameOf, showFacts, sizeText } from "./words.js";
@@ -42,7 +42,7 @@ export function open(path, { play = false } = {}) {
   controls.hasNext = false;
   document.body.classList.toggle("theatre", controls.isTheatre);
   showTitleJobs();
-  playback.load(path, { at_s: timeInHash(location.hash), play });
+  playback.load(path, { at_s: timeIn(location), play });
 }
 
 /** Stops, for a page without a player. */

@@ -42,6 +42,7 @@ export class Session {
   #at_s; // where to begin; null for where the viewer stopped
   #plays; // whether to play, also after a wait
   #controller = new AbortController();
+  #steps = new AbortController(); // aborts the steps that are on their way
   #attempts = noAttempts();
   /** @type {AbortController | null} aborts what belongs to the current source */
   #attempt = null;
@@ -131,34 +132,40 @@ export class Session {
     }).catch(() => {}); // the seek bar shows times only
   }
 
-  /** Takes one step after the other until the title plays, or cannot. */
+  /**
+   * Takes one step after the other until the title plays, or cannot. Steps before end: while they waited for a job,
+   * the file may have been replaced.
+   */
   async #advance() {
-    this.#notices.say("failure", null);
+    this.#steps.abort();
+    this.#steps = new AbortController();
+    const signal = AbortSignal.any([this.#signal, this.#steps.signal]);
+    for (const kind of /** @type {const} */ (["failure", "preparing"])) this.#notices.say(kind, null);
     for (;;) {
       const step = await chooseStep(this.title, this.#attempts);
-      this.#signal.throwIfAborted();
+      signal.throwIfAborted();
       if (step.step === "play") return this.#play(step);
       if (step.step === "refuse") return this.#refuse(step.text);
       this.#closeSource();
-      if (step.step === "remux") await this.#remux();
-      else await this.#transcode(step.track);
-      this.#signal.throwIfAborted();
+      if (step.step === "remux") await this.#remux(signal);
+      else await this.#transcode(step.track, signal);
+      signal.throwIfAborted();
       this.#notices.say("preparing", null);
       await this.#readTitle();
     }
   }
 
-  async #remux() {
+  /** @param {AbortSignal} signal */
+  async #remux(signal) {
     const text = "Browsers do not play this kind of file. The server is making an MP4 of it.";
     this.#notices.say("preparing", { text, percent: 0 });
-    await prepareRemux(this.title, this.#signal, ({ progress: { percent } }) => this.#notices.say("preparing", { text, percent }));
+    await prepareRemux(this.title, signal, ({ progress: { percent } }) => this.#notices.say("preparing", { text, percent }));
     this.#attempts.made.add("remux");
   }
 
   /** Waits for a rendition that this browser decodes. Without audio the viewer may begin at once. */
-  async #transcode(track) {
+  async #transcode(track, signal) {
     const attempts = this.#attempts;
-    const signal = this.#signal;
     const lack = `This browser has no decoder for ${nameOfCodec(track)}`;
     const text = `${lack}. The server is converting it to ${track.kind === "video" ? "H.264" : "AAC"}.`;
     const skip = new AbortController();
@@ -329,6 +336,7 @@ export class Session {
   }
 
   #fail(error) {
+    if (error.name === "AbortError") return; // newer steps are on their way
     if (error instanceof RequestError && error.status === 0) return this.#reconnect();
     const isGone = error instanceof RequestError && error.status === 404;
     this.#refuse(isGone ? "This title is not in the library, or no longer." : sentence(error.message), true);

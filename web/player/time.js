@@ -18,9 +18,10 @@ export function parseTime(text) {
 }
 
 /**
- * The time in a fragment such as `#t=1m23s`; null if there is none.
+ * The time in an address, in its fragment or in its query; null if there is none.
  *
- * @param {string} hash
+ * @param {{ hash: string, search: string }} address
  * @returns {number | null}
  */
-export const timeInHash = (hash) => parseTime(new URLSearchParams(hash.replace(/^#/, "")).get("t"));
+export const timeIn = ({ hash, search }) =>
+  parseTime(new URLSearchParams(hash.replace(/^#/, "")).get("t") ?? new URLSearchParams(search).get("t"));
