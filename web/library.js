@@ -77,13 +77,13 @@ function open() {
 }
 
 function show() {
-  const { total, folders, isScanning, isSearch, isLoaded, error } = listing;
+  const { total, totalFolders, isScanning, isSearch, isLoaded, error } = listing;
   byId("listing-error").hidden = error === null;
   byId("listing-error-text").textContent = error ?? "";
   if (!isLoaded) return;
   const isEmpty = !listing.length && !isScanning;
   const isTop = !place.folder || place.title !== null;
-  byId("count").textContent = `${isScanning ? "scanning… " : ""}${countText(folders.length, total)}${isSearch ? " found" : ""}`;
+  byId("count").textContent = `${isScanning ? "scanning… " : ""}${countText(totalFolders, total)}${isSearch ? " found" : ""}`;
   byId("empty").hidden = !isEmpty || isSearch || !isTop;
   byId("no-folder").hidden = !isEmpty || isSearch || isTop;
   byId("no-match").hidden = !isEmpty || !isSearch;

@@ -58,6 +58,7 @@ export class Listing extends EventTarget {
   #sort;
   /** @type {Folder[]} */
   #folders = [];
+  #totalFolders = 0;
   #items = new Map(); // Item by its place among the titles
   #names = new Map(); // the number of loaded titles with a name, by folder and name
   #wanted = [0, PAGE_SIZE]; // the places on the screen
@@ -83,6 +84,11 @@ export class Listing extends EventTarget {
   /** @returns {Folder[]} */
   get folders() {
     return this.showsFolders ? this.#folders : [];
+  }
+
+  /** The number of folders on the server, which lists the first thousand. */
+  get totalFolders() {
+    return this.showsFolders ? this.#totalFolders : 0;
   }
 
   /** The number of entries: folders, then titles. */
@@ -220,6 +226,7 @@ export class Listing extends EventTarget {
     this.error = null;
     this.total = page.total;
     this.#folders = page.folders ?? [];
+    this.#totalFolders = page.total_folders ?? 0;
     this.isScanning = page.scanning;
     page.titles.forEach((title, index) => this.#items.set(page.offset + index, title));
     this.#countNames();

@@ -59,9 +59,14 @@ pub struct Page {
     pub titles: Vec<Title>,
     /// The number of titles on all pages.
     pub total: usize,
-    /// The folders directly in the folder, in natural order; of a search, none.
+    /// The first [`FOLDERS_MAX`] folders directly in the folder, in natural order; of a search, none.
     pub folders: Vec<Folder>,
+    /// The number of all folders directly in the folder.
+    pub total_folders: usize,
 }
+
+/// The most folders on a page. A search finds the titles of the others.
+pub const FOLDERS_MAX: usize = 1000;
 
 impl Query {
     /// Runs the query.
@@ -97,12 +102,13 @@ impl Query {
             true => cut(&mut listing.below(None).rev()),
             false => cut(&mut listing.below(None)),
         };
-        Page { titles, total: listing.shown(), folders: Vec::new() }
+        Page { titles, total: listing.shown(), folders: Vec::new(), total_folders: 0 }
     }
 
     /// A page of these titles, which are in natural order.
-    fn page(&self, mut found: Vec<Entry<'_>>, folders: Vec<Folder>) -> Page {
-        let total = found.len();
+    fn page(&self, mut found: Vec<Entry<'_>>, mut folders: Vec<Folder>) -> Page {
+        let (total, total_folders) = (found.len(), folders.len());
+        folders.truncate(FOLDERS_MAX);
         let page = match self.sort_by {
             SortBy::Path if self.descending => {
                 found.reverse();
@@ -112,7 +118,7 @@ impl Query {
             _ => self.sorted(&mut found),
         };
         let titles = page.iter().take(self.limit).map(|(_, listed)| listed.title.clone()).collect();
-        Page { titles, total, folders }
+        Page { titles, total, folders, total_folders }
     }
 
     /// The titles from the page on, of which those of the page are sorted: the order of the others costs

@@ -66,6 +66,21 @@ fn a_folder_has_its_own_titles_and_the_folders_in_it_with_the_number_of_titles_b
 }
 
 #[test]
+fn a_folder_of_very_many_folders_lists_a_thousand_and_counts_all() {
+    let names: Vec<_> = (0..1010).map(|number| format!("{number}/a.mp4")).collect();
+    let folder = folder_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let serving = serve(&folder);
+    serving.until_scanned();
+    let page = read(&serving.get("/api/titles?folder=", &[]));
+    let folders = page["folders"].as_array().expect("a list");
+    assert_eq!((folders.len(), &page["total_folders"]), (1000, &json!(1010)));
+    assert_eq!(folders[999]["path"], "999");
+    let document = String::from_utf8(serving.get("/", &[]).body).expect("text");
+    assert!(document.contains("1,010 folders") || document.contains("1010 folders"));
+    assert_eq!(document.matches("class=\"folder\"").count(), 200);
+}
+
+#[test]
 fn a_search_in_a_folder_looks_below_it_at_any_depth_and_not_at_its_own_name() {
     let folder = folder_of(&["films/a/Film.mp4", "films/Amélie.mp4", "films/b.mp4", "film.mp4"]);
     let serving = serve(&folder);

@@ -24,6 +24,9 @@ use crate::{
 /// The number of titles in a document.
 const TITLES: usize = 100;
 
+/// The most cards in a document: folders, then titles. The script lists the others.
+const CARDS_MAX: usize = 2 * TITLES;
+
 /// What viewers read instead of a folder without titles.
 const MISSING: &str = "This folder is not in the library, or is empty.";
 
@@ -152,7 +155,8 @@ impl Shelf {
         let rows = first
             .iter()
             .map(cards::folder)
-            .chain(titles.map(|title| cards::title(title, is_search, beside == Some(&title.path))));
+            .chain(titles.map(|title| cards::title(title, is_search, beside == Some(&title.path))))
+            .take(CARDS_MAX);
         let heading = match (&self.folder, beside) {
             (Some(folder), None) => folder.display_name(),
             _ => "Library".to_owned(),
@@ -161,7 +165,7 @@ impl Shelf {
             ("rows", rows.collect()),
             ("crumbs", self.crumbs(beside.is_some())),
             ("folder", Escaped(&heading).to_string()),
-            ("count", self.count(folders.len())),
+            ("count", self.count(if beside.is_some() { 0 } else { self.page.total_folders })),
             ("more", if self.exists { self.more() } else { notice(MISSING) }),
         ]
     }

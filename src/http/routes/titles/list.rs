@@ -48,9 +48,12 @@ impl Default for ListQuery {
 #[derive(Debug, Serialize)]
 struct List {
     titles: Vec<Item>,
-    /// The folders directly in the folder.
+    /// The folders directly in the folder, up to the maximum.
     #[serde(skip_serializing_if = "Option::is_none")]
     folders: Option<Vec<FolderItem>>,
+    /// The number of all folders directly in the folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_folders: Option<usize>,
     /// The number of titles on all pages.
     total: usize,
     offset: usize,
@@ -92,9 +95,11 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
         let end = query.offset.saturating_add(page.titles.len());
         let folders =
             page.folders.iter().map(|folder| FolderItem::new(&folder.path, folder.titles));
+        let is_folder = matches!(query.scope, Scope::Folder(_));
         let list = List {
             titles: page.titles.iter().map(Item::from).collect(),
-            folders: matches!(query.scope, Scope::Folder(_)).then(|| folders.collect()),
+            folders: is_folder.then(|| folders.collect()),
+            total_folders: is_folder.then_some(page.total_folders),
             total: page.total,
             offset: query.offset,
             limit: query.limit,
