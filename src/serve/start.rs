@@ -4,6 +4,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     num::NonZeroU32,
+    os::unix::ffi::OsStrExt as _,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,7 +18,7 @@ use super::descriptors::DescriptorPlan;
 use crate::{
     config::{ConfigError, NamedDir, Settings},
     extent::disk::{Buffers, DiskPoolSettings, Root, RootSettings},
-    library::{IndexCache, Library, NamedRoot},
+    library::{IndexCache, Library, NamedRoot, media_type},
     store::{DatabaseError, artifacts::ArtifactStore},
     transcode::ffmpeg::NotInstalled,
 };
@@ -146,9 +147,13 @@ async fn open_root(
     let (root, error) = open(&dir).await;
     let is_file = error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::NotADirectory);
     let (named, error) = match (dir.parent(), dir.file_name()) {
-        (Some(folder), Some(file)) if is_file => {
+        (Some(folder), Some(file)) if is_file && media_type::is_title(file.as_bytes()) => {
             let (root, error) = open(folder).await;
             (NamedRoot::new(name, root).serving_only(file), error)
+        }
+        _ if is_file => {
+            let refused = io::Error::other("not a folder, and no video or audio file");
+            (NamedRoot::new(name, root), Some(refused))
         }
         _ => (NamedRoot::new(name, root), error),
     };

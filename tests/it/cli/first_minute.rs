@@ -71,6 +71,19 @@ fn a_single_file_is_served_with_its_sidecars_and_nothing_else_of_its_folder() {
 }
 
 #[test]
+fn a_file_that_is_no_title_is_refused() {
+    let folder = Folder::new();
+    let data = folder.path("data");
+    for name in ["cover.jpg", "film.en.srt"] {
+        let file = folder.put(name, pattern(1000));
+        let [file, data] = [&file, &data].map(|path| path.to_str().expect("text"));
+        let (status, _, logged) = run(&["serve", file, "--listen", "127.0.0.1:0", "--data", data]);
+        assert_eq!(status.code(), Some(1), "{name}");
+        assert!(logged.contains("not a folder, and no video or audio file"), "{logged}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_noticed_first_of_all() {
     let (folder, library) = library();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
