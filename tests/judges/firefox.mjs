@@ -2,12 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import puppeteer from "puppeteer-core";
 import { FRAMES_PER_SECOND } from "../browser/clips.mjs";
 import { startPages } from "../browser/pages.mjs";
+import { inWindow, launchFirefox } from "./launch.mjs";
 import { startLibrary, STREAMS } from "./library.mjs";
-
-const FIREFOX = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
 
 const WAYS = [
   { name: "hls.js", player: "hls.js", view: "index.m3u8" },
@@ -21,15 +19,7 @@ let library, pages, browser;
 before(async () => {
   library = await startLibrary("judges-firefox.log");
   pages = await startPages();
-  browser = await puppeteer.launch({
-    browser: "firefox", executablePath: FIREFOX, headless: true,
-    extraPrefsFirefox: {
-      "media.autoplay.default": 0, // allowed
-      "media.block-autoplay-until-in-foreground": false,
-      // Otherwise it contacts its vendor's hosts at every start, which times out in a closed network.
-      "app.normandy.enabled": false, "network.captive-portal-service.enabled": false, "network.connectivity-service.enabled": false,
-    },
-  });
+  browser = await launchFirefox();
 });
 
 after(async () => {
@@ -40,24 +30,11 @@ after(async () => {
 
 /** Defines a test with its own page, which fails if the player or the browser reports an error. */
 function inPlayer(name, body) {
-  test(name, { timeout: 90_000 }, async () => {
-    const context = await browser.createBrowserContext();
-    const errors = [];
-    try {
-      // A window of its own: Firefox slows down the tabs behind the first one.
-      const page = await context.newPage({ type: "window" });
-      page.setDefaultTimeout(30_000);
-      page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-      page.on("pageerror", (error) => errors.push(String(error)));
-      await body(page).catch(async (error) => {
-        const state = await page.evaluate(() => stage.describe()).catch(() => "no player");
-        throw new Error([error.message, state, ...errors].join("\n"), { cause: error });
-      });
-    } finally {
-      await context.close();
-    }
-    assert.deepEqual(errors, []);
-  });
+  test(name, { timeout: 90_000 }, () => inWindow(browser, (page, errors) =>
+    body(page).catch(async (error) => {
+      const state = await page.evaluate(() => stage.describe()).catch(() => "no player");
+      throw new Error([error.message, state, ...errors].join("\n"), { cause: error });
+    })));
 }
 
 async function open(page, title, { player, view }) {

@@ -6,10 +6,8 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
-import puppeteer from "puppeteer-core";
 import { OUTPUT, ROOT, startServer } from "../browser/site.mjs";
-
-const FIREFOX = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
+import { inWindow, launchFirefox } from "./launch.mjs";
 
 /** Not by animation frames, which a window without focus may not get. */
 const POLL = { polling: 50 };
@@ -22,16 +20,7 @@ before(async () => {
   fs.mkdirSync(library);
   for (const name of ["Clock.mp4", "Clock.en.srt", "Clock.webm"]) fs.copyFileSync(path.join(ROOT, "media", name), path.join(library, name));
   server = await startServer(library, path.join(scratch, "data"), "firefox-page.log");
-  browser = await puppeteer.launch({
-    browser: "firefox", executablePath: FIREFOX, headless: true,
-    extraPrefsFirefox: {
-      "media.autoplay.default": 0, // allowed
-      "media.block-autoplay-until-in-foreground": false,
-      "full-screen-api.allow-trusted-requests-only": false,
-      // Otherwise it contacts its vendor's hosts at every start, which times out in a closed network.
-      "app.normandy.enabled": false, "network.captive-portal-service.enabled": false, "network.connectivity-service.enabled": false,
-    },
-  });
+  browser = await launchFirefox();
 });
 
 after(async () => {
@@ -42,22 +31,11 @@ after(async () => {
 
 /** Defines a test with the page of a title, which fails if the browser reports an error. */
 function inFirefox(name, title, body) {
-  test(name, { timeout: 90_000 }, async () => {
-    const context = await browser.createBrowserContext();
-    const errors = [];
-    try {
-      const page = await context.newPage({ type: "window" });
-      page.setDefaultTimeout(30_000);
-      page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-      page.on("pageerror", (error) => errors.push(String(error)));
-      await page.goto(`${server.url}watch/${title}`);
-      await until(page, () => document.querySelector("video").readyState >= 2);
-      await body(page);
-    } finally {
-      await context.close();
-    }
-    assert.deepEqual(errors, []);
-  });
+  test(name, { timeout: 90_000 }, () => inWindow(browser, async (page) => {
+    await page.goto(`${server.url}watch/${title}`);
+    await until(page, () => document.querySelector("video").readyState >= 2);
+    await body(page);
+  }));
 }
 
 const until = (page, condition, value) => page.waitForFunction(condition, POLL, value);
@@ -72,7 +50,7 @@ async function plays(page) {
 }
 
 for (const title of ["Clock.mp4", "Clock.webm"]) {
-  inFirefox(`${title} plays and obeys every key`, title, async (page) => {
+  inFirefox(`${title} plays and obeys its keys`, title, async (page) => {
     const press = (key) => page.keyboard.press(key);
     await page.click(".big");
     await plays(page);
