@@ -381,7 +381,7 @@ inBrowser("the list grows during the first scan", DESKTOP, async (page) => {
   await page.route("**/api/titles?*", async (route) => {
     const response = await route.fetch();
     const list = await response.json();
-    if (++requests === 1) Object.assign(list, { titles: list.titles.slice(0, 1), folders: [], total: 1, scanning: true });
+    if (++requests === 1) Object.assign(list, { titles: list.titles.slice(0, 1), folders: [], total_folders: 0, total: 1, scanning: true });
     await route.fulfill({ response, json: list });
   });
   await page.goto("/");
@@ -390,7 +390,7 @@ inBrowser("the list grows during the first scan", DESKTOP, async (page) => {
 });
 
 inBrowser("an empty library shows how to add titles", DESKTOP, async (page) => {
-  const empty = { titles: [], folders: [], total: 0, offset: 0, limit: 100, next: null, scanning: false };
+  const empty = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: empty }));
   await page.goto("/");
   await page.getByText("headwater serve ~/Videos").waitFor();
