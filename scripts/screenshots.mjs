@@ -11,7 +11,7 @@ const HEADWATER = path.resolve(ROOT, process.env.HEADWATER_BIN ?? "target/debug/
 
 const ffmpeg = (...args) => execFileSync("ffmpeg", ["-v", "error", "-y", ...args]);
 
-// ---- A library whose pictures nobody has to license: they are computed ----
+// ---- A library of computed pictures, which need no licence ----
 
 /** Path, source of ffmpeg, seconds. */
 const TITLES = [
