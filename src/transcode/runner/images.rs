@@ -2,9 +2,11 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
+
 use super::{Failure, JobContext, JobRunner, NextStep, Opened};
 use crate::{
-    extent::{Extents, ReadAt, ReadError, Source},
+    extent::{ReadAt, ReadError, Source},
     movie::{Movie, Track},
     package::{
         stills::{self, Stills, StillsError},
@@ -62,28 +64,27 @@ impl JobRunner {
             Ok::<_, StillsError>((extents, plan))
         });
         let (extents, plan) = prepare.await.map_err(ReadError::from)??;
-        self.render(&plan, extents, folder, context).await?;
-        let folder = folder.to_owned();
-        let verify = tokio::task::spawn_blocking(move || plan.verify(&folder));
-        verify.await.map_err(Failure::transient)?.map_err(Failure::from)
+        self.render(plan, Input::Extents(extents), folder, context.cancel).await
     }
 
-    /// Runs ffmpeg on the small movie.
-    async fn render(
+    /// Runs ffmpeg on the small movie, or on a file, and checks the images.
+    pub(super) async fn render(
         &self,
-        plan: &RenderPlan,
-        extents: Extents,
+        plan: RenderPlan,
+        input: Input,
         folder: &Path,
-        context: JobContext,
+        cancel: watch::Receiver<bool>,
     ) -> Result<(), Failure> {
         let run = Invocation {
             arguments: plan.arguments.clone(),
-            input: Input::Extents(extents),
+            input,
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes: BYTES_MAX, deadline: DEADLINE, ..self.limits() },
         };
-        self.ffmpeg.run(run, |_| {}, context.cancel).await?;
-        Ok(())
+        self.ffmpeg.run(run, |_| {}, cancel).await?;
+        let folder = folder.to_owned();
+        let verify = tokio::task::spawn_blocking(move || plan.verify(&folder));
+        verify.await.map_err(Failure::transient)?.map_err(Failure::from)
     }
 }
 

@@ -6,18 +6,13 @@
 
 use std::path::Path;
 
-use tokio::sync::watch;
-
-use super::{
-    Failure, JobContext, JobRunner, Source,
-    images::{BYTES_MAX, DEADLINE},
-};
+use super::{Failure, JobContext, JobRunner, Source, images::DEADLINE};
 use crate::transcode::{
     ffmpeg::{
-        Input, Invocation, Limits,
+        Input, Limits,
         probe_report::{ProbeReport, Stream},
     },
-    images::{Fit, RenderPlan, SizeRequest, plan_source_poster, poster_times_ms},
+    images::{Fit, SizeRequest, plan_source_poster, poster_times_ms},
 };
 
 impl JobRunner {
@@ -30,47 +25,26 @@ impl JobRunner {
         context: JobContext,
     ) -> Result<(), Failure> {
         let limits = Limits { file_bytes: 0, deadline: DEADLINE, ..self.limits() };
-        let cancel = context.cancel.clone();
-        let report = self.ffmpeg.probe(source.input()?, folder, limits, cancel).await?;
+        let cancel = &context.cancel;
+        let report = self.ffmpeg.probe(source.input()?, folder, limits, cancel.clone()).await?;
         let stream = shown_stream(&report).ok_or_else(|| Failure::permanent("it has no video"))?;
         let display = stream.display_size();
         let display = display.ok_or_else(|| Failure::permanent("its video has no size"))?;
         let size = SizeRequest::new(Some(width), None, Fit::Contain).map_err(Failure::permanent)?;
         let size = size.resolve(display);
         let at_ms = poster_times_ms(report.duration_ms().unwrap_or(0))[0];
-        let plan_from = |start_ms| plan_source_poster(stream, start_ms, size);
+        let render_from = |start_ms| async move {
+            let plan = plan_source_poster(stream, start_ms, size);
+            self.render(plan, Input::File(source.input()?), folder, cancel.clone()).await
+        };
         if stream.is_cover() {
-            return self.render_source(source, plan_from(None), folder, context.cancel).await;
+            return render_from(None).await;
         }
-        let early =
-            self.render_source(source, plan_from(Some(at_ms)), folder, context.cancel.clone());
-        match early.await {
+        match render_from(Some(at_ms)).await {
             // A transport stream is entered between key frames, and may have no further one.
-            Err(_) if at_ms > 0 && !*context.cancel.borrow() => {
-                self.render_source(source, plan_from(Some(0)), folder, context.cancel).await
-            }
+            Err(_) if at_ms > 0 && !*cancel.borrow() => render_from(Some(0)).await,
             rendered => rendered,
         }
-    }
-
-    /// Runs ffmpeg on the file itself, and checks the image.
-    async fn render_source(
-        &self,
-        source: &Source,
-        plan: RenderPlan,
-        folder: &Path,
-        cancel: watch::Receiver<bool>,
-    ) -> Result<(), Failure> {
-        let run = Invocation {
-            arguments: plan.arguments.clone(),
-            input: Input::File(source.input()?),
-            output_dir: folder.to_owned(),
-            limits: Limits { file_bytes: BYTES_MAX, deadline: DEADLINE, ..self.limits() },
-        };
-        self.ffmpeg.run(run, |_| {}, cancel).await?;
-        let folder = folder.to_owned();
-        let verify = tokio::task::spawn_blocking(move || plan.verify(&folder));
-        verify.await.map_err(Failure::transient)?.map_err(Failure::from)
     }
 }
 
