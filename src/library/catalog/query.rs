@@ -59,7 +59,7 @@ pub struct Page {
     pub titles: Vec<Title>,
     /// The number of titles on all pages.
     pub total: usize,
-    /// The first [`FOLDERS_MAX`] folders directly in the folder, in natural order; of a search, none.
+    /// The first `FOLDERS_MAX` folders directly in the folder, in natural order; of a search, none.
     pub folders: Vec<Folder>,
     /// The number of all folders directly in the folder.
     pub total_folders: usize,
