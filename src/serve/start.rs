@@ -19,7 +19,7 @@ use crate::{
     config::{ConfigError, NamedDir, Settings},
     extent::disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     library::{IndexCache, Library, NamedRoot, media_type},
-    store::{DatabaseError, artifacts::ArtifactStore},
+    store::{DatabaseError, artifacts::ArtifactStore, identity::IdentityError},
     transcode::ffmpeg::NotInstalled,
 };
 
@@ -59,6 +59,9 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The database and the artifact storage do not belong together.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A worker found no ffmpeg.
     #[error(transparent)]
     Ffmpeg(#[from] NotInstalled),
