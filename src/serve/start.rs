@@ -22,7 +22,7 @@ use crate::{
         disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     },
     library::{IndexCache, Library, NamedRoot, media_type},
-    store::{DatabaseError, artifacts::ArtifactStore},
+    store::{DatabaseError, artifacts::ArtifactStore, identity::IdentityError},
     transcode::ffmpeg::NotInstalled,
 };
 
@@ -62,6 +62,9 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The database and the artifact storage do not belong together.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A worker found no ffmpeg.
     #[error(transparent)]
     Ffmpeg(#[from] NotInstalled),

@@ -53,7 +53,7 @@ async fn worker() {
 }
 
 async fn work(queue: &Queue, todo: Job, lease: Lease) {
-    if queue.renew(&lease, &at(500), LEASE).await.unwrap() != Heartbeat::Go {
+    if queue.report(&lease, &at(500), LEASE).await.unwrap() != Heartbeat::Go {
         return;
     }
     if todo.kind == "ladder" && queue.children(todo.id).await.unwrap().is_empty() {
