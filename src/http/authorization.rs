@@ -58,6 +58,11 @@ pub fn has_token(fields: &impl Fields, site: &Site) -> bool {
     token.as_ref().is_some_and(|token| shows(fields, token))
 }
 
+/// Whether a page of another origin sent a request, as far as its browser says.
+pub fn is_of_other_page(request: &HttpRequest) -> bool {
+    !is_same_origin(request.headers(), request.head().host().unwrap_or_default())
+}
+
 /// The permit of a request with these fields for this host and port.
 pub fn check(fields: &impl Fields, host: &[u8], rules: Rules<'_>) -> Result<Permit, Error> {
     if !is_same_origin(fields, host) {
