@@ -31,7 +31,9 @@ use super::{Read, read_method};
 use crate::{
     extent::Caching,
     http::{
-        Error, Site, cors,
+        Error, Site,
+        authorization::is_read_only,
+        cors,
         text_response::{Text, respond_text},
     },
 };
@@ -78,6 +80,16 @@ fn stage(site: &Site, template: &str, about: &About) -> String {
         attributes += &format!(" poster=\"{}\"", Escaped(&about.view("poster.jpg?wait=0")));
     }
     tag.replacen("<video", &format!("<video{attributes}"), 1)
+}
+
+/// The `<body>` of the page with its classes: `read-only` where this client may change nothing.
+fn body(request: &HttpRequest, site: &Site, class: Option<&str>) -> String {
+    let read_only = is_read_only(request, site).then_some("read-only");
+    let classes: Vec<_> = class.into_iter().chain(read_only).collect();
+    match classes.join(" ").as_str() {
+        "" => "<body>".to_owned(),
+        classes => format!("<body class=\"{classes}\">"),
+    }
 }
 
 /// The browser's own player, for a page without scripts.
