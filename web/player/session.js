@@ -158,8 +158,9 @@ export class Session {
   /** @param {AbortSignal} signal */
   async #remux(signal) {
     const text = "Browsers do not play this kind of file. The server is making an MP4 of it.";
-    this.#notices.say("preparing", { text, percent: 0 });
-    await prepareRemux(this.title, signal, ({ progress: { percent } }) => this.#notices.say("preparing", { text, percent }));
+    const say = (percent) => this.#notices.say("preparing", { text, percent, job: "remux" });
+    say(0);
+    await prepareRemux(this.title, signal, ({ progress: { percent } }) => say(percent));
     this.#attempts.made.add("remux");
   }
 
@@ -171,7 +172,8 @@ export class Session {
     const skip = new AbortController();
     const canSkip = track.kind === "audio" && leadingTracks(this.title).video;
     const action = canSkip ? { label: "Play without sound", run: () => skip.abort() } : undefined;
-    const say = (percent) => skip.signal.aborted || this.#notices.say("preparing", { text, percent, action });
+    const job = track.kind === "video" ? "rendition" : "audio";
+    const say = (percent) => skip.signal.aborted || this.#notices.say("preparing", { text, percent, job, action });
     say(0);
     attempts.made.add(track.kind);
     try {
