@@ -34,6 +34,7 @@ use crate::{
         Error, Site,
         authorization::is_read_only,
         cors,
+        own_origin::is_trustworthy,
         text_response::{Text, respond_text},
     },
 };
@@ -119,7 +120,7 @@ async fn respond_document(
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(HTML));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        secure(&mut response);
+        secure(request, &mut response);
         return response.set_body(document).map_into_boxed_body();
     }
     respond_page(request, site, Err(error)).await
@@ -135,7 +136,7 @@ async fn respond_page(
             Read::Options => Ok(cors::options(request)),
             Read::Respond => {
                 let mut response = respond_text(request, site, text?).await?;
-                secure(&mut response);
+                secure(request, &mut response);
                 Ok(response)
             }
         }
@@ -144,9 +145,12 @@ async fn respond_page(
 }
 
 /// Adds the fields that keep other origins away from the page.
-fn secure(response: &mut HttpResponse) {
+fn secure(request: &HttpRequest, response: &mut HttpResponse) {
     let fields = response.headers_mut();
     fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    fields.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    // Elsewhere browsers ignore it, and report that as an error of the page.
+    if is_trustworthy(request.head()) {
+        fields.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    }
 }
