@@ -341,6 +341,6 @@ export class Session {
     if (error.name === "AbortError") return; // newer steps are on their way
     if (error instanceof RequestError && error.status === 0) return this.#reconnect();
     const isGone = error instanceof RequestError && error.status === 404;
-    this.#refuse(isGone ? "This title is not in the library, or no longer." : sentence(error.message), true);
+    this.#refuse(isGone ? "This title is not in the library. It may have been moved or deleted." : sentence(error.message), true);
   }
 }
