@@ -23,8 +23,8 @@ const is4K = ({ width, height }) => Math.max(width, height) >= 3840 || Math.min(
 /** The address of an entry: what its card links to, and what identifies it. @param {import("./listing.js").Entry} entry */
 export const hrefOf = ({ title, folder }) => (title ? watchHref(title) : folderHref(folder.path));
 
-/** Whether the server has a poster. Of an MP4 that it cannot read it has none. */
-const hasPoster = ({ kind, width, path, size_bytes }) =>
+/** Whether the server has a poster. Of an MP4 that it cannot read it has none. @param {import("./listing.js").Item} title */
+export const hasPoster = ({ kind, width, path, size_bytes }) =>
   kind === "video" && (width !== null || (size_bytes > 0 && !READ.test(path)));
 
 /**

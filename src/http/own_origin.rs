@@ -2,7 +2,7 @@
 
 use actix_web::http::header::HeaderName;
 
-use super::fields::RequestFields;
+use super::{fields::RequestFields, hosts::is_loopback};
 
 /// The scheme that a client used to reach the proxy in front.
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -23,11 +23,34 @@ pub fn own_origin(request: &impl RequestFields) -> String {
     format!("{scheme}://{host}")
 }
 
+/// Whether browsers trust the connection to this origin (Secure Contexts, potentially trustworthy): it is encrypted,
+/// or stays on the client's machine.
+pub fn is_trustworthy(request: &impl RequestFields) -> bool {
+    own_origin(request).starts_with("https://") || is_loopback(request.host().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+
+    #[test]
+    fn browsers_trust_encrypted_connections_and_those_to_their_own_machine() {
+        for (host, forwarded, expected) in [
+            ("localhost:8080", None, true),
+            ("127.0.0.1:8080", None, true),
+            ("192.168.1.7:8080", None, false),
+            ("tv.example", None, false),
+            ("tv.example", Some("https"), true),
+        ] {
+            let mut request = TestRequest::get().insert_header(("host", host));
+            if let Some(forwarded) = forwarded {
+                request = request.insert_header(("x-forwarded-proto", forwarded));
+            }
+            assert_eq!(is_trustworthy(request.to_http_request().head()), expected, "{host}");
+        }
+    }
 
     #[test]
     fn the_origin_has_the_host_of_the_request_and_the_scheme_of_the_proxy() {

@@ -25,6 +25,12 @@ impl<'a> Query<'a> {
         Some(percent_decode_str(value).decode_utf8_lossy())
     }
 
+    /// All values of a key as they are in the query: percent-encoded.
+    pub fn encoded(self, key: &str) -> impl Iterator<Item = &'a str> {
+        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.filter_map(move |(name, value)| (name == key).then_some(value))
+    }
+
     /// A boolean: `key`, `key=`, `key=1` and `key=true` are true, `key=0` and `key=false` are false; without
     /// the key the value is `default`.
     pub fn flag(self, key: &str, default: bool) -> Result<bool, Error> {
@@ -143,5 +149,7 @@ mod tests {
         assert_eq!(query.get("fit").as_deref(), Some("cover"));
         assert_eq!(query.get("width"), None);
         assert!(query.list("none").is_empty());
+        let paths = Query::new("path=a%20b&x&path=%FF");
+        assert!(paths.encoded("path").eq(["a%20b", "%FF"]));
     }
 }

@@ -17,16 +17,21 @@ use quick_cache::sync::Cache;
 use tokio::{
     runtime::Handle,
     select,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::{Error, job_ends::JobEnds, readiness::Waiting};
+use super::{
+    Error,
+    job_ends::JobEnds,
+    readiness::Waiting,
+    rendition_places::{Place, RenditionPlaces},
+};
 use crate::{
     background::{Abandonment, Background},
     extent::{File, Place, disk::OpenError},
     jobs::supervisor::{Supervisor, WorkerState},
     library::CacheLookups,
-    queue::{Class, Job, Queue, QueueError, State},
+    queue::{Class, Job, JobId, JobSubmission, Queue, QueueError, State},
     shares::ClientKey,
     store::artifacts::{Key, artifact_dir},
     transcode::JobSpec,
@@ -56,6 +61,9 @@ const RENDITIONS_TTL: Duration = Duration::from_millis(100);
 
 /// The most time that a manifest waits for the database.
 const RENDITIONS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The delay before another look at a job that holds a place, after an error of the database.
+const PLACE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The time without a retry after a job has failed.
 const FAILURE_TTL: Duration = Duration::from_secs(600);
@@ -92,6 +100,8 @@ pub struct Artifacts {
     renditions: Cache<String, (Instant, Renditions)>,
     /// The clients that had their share of the queue, and the time of that.
     refused: Cache<(ClientKey, Class), Instant>,
+    /// The renditions that playing has started.
+    places: RenditionPlaces,
     ends: Arc<JobEnds>,
     supervisor: Supervisor,
     /// Runs requests that wait for jobs. The database's connections belong to this runtime.
@@ -122,6 +132,7 @@ impl Artifacts {
             used: Mutex::default(),
             renditions: Cache::new(RENDITIONS_MAX),
             refused: Cache::new(REFUSED_MAX),
+            places: RenditionPlaces::default(),
             supervisor,
             waiters: Background::new(runtime.clone(), WAITING_MAX),
             queries: Background::new(runtime, QUERIES_MAX),
@@ -137,6 +148,35 @@ impl Artifacts {
         spec: JobSpec,
         wait_timeout: Duration,
     ) -> Result<ArtifactStatus, Error> {
+        let submission = spec.submission();
+        self.obtain_by(spec, submission, wait_timeout).await
+    }
+
+    /// As [`obtain`](Self::obtain), for a rendition without which a title does not play. It needs a place of
+    /// the client until its job has ended, and comes before renditions that were requested for later.
+    pub async fn obtain_to_play(self: &Arc<Self>, spec: JobSpec) -> Result<ArtifactStatus, Error> {
+        let (key, submission) = (spec.key(), spec.urgent_submission());
+        let place = match self.look_up(&spec).await? {
+            Some(_) => None,
+            None => self.places.take(key.as_str(), ClientKey::current()).map_err(|refused| {
+                tracing::debug!(%refused, key = key.as_str(), "rendition not started");
+                Error::NotReady("other titles are transcoded for this client first, retry later")
+            })?,
+        };
+        let status = self.obtain_by(spec, submission, Duration::ZERO).await?;
+        if let (Some(place), ArtifactStatus::Pending(job)) = (place, &status) {
+            self.waiters.runtime().spawn(hold_until_end(place, Arc::clone(&self.ends), job.id));
+        }
+        Ok(status)
+    }
+
+    /// As [`obtain`](Self::obtain), with this submission of the job.
+    async fn obtain_by(
+        self: &Arc<Self>,
+        spec: JobSpec,
+        submission: JobSubmission,
+        wait_timeout: Duration,
+    ) -> Result<ArtifactStatus, Error> {
         let key = spec.key();
         if let Some(folder) = self.known(&key) {
             return Ok(ArtifactStatus::Ready(folder));
@@ -147,7 +187,7 @@ impl Artifacts {
         }
         let deadline = Instant::now() + wait_timeout;
         let obtained = self.waiters.spawn_limited_with(async move |abandonment| {
-            let job = match artifacts.enqueue(&spec, &key, client).await? {
+            let job = match artifacts.enqueue(submission, &key, client).await? {
                 ArtifactStatus::Pending(job) => *job,
                 ended => return Ok(ended),
             };
@@ -313,21 +353,21 @@ impl Artifacts {
     /// The status of an artifact, whose job is enqueued if there is none.
     async fn enqueue(
         &self,
-        spec: &JobSpec,
+        submission: JobSubmission,
         key: &Key,
         client: ClientKey,
     ) -> Result<ArtifactStatus, Error> {
+        let class = submission.class;
         match self.status(key).await? {
             // Perhaps behind many of another client.
             Some(ArtifactStatus::Pending(job)) if job.state == State::Queued => {}
             Some(status) => return Ok(status),
             None => {}
         }
-        let submission = spec.submission();
         match self.queue.enqueue_for(&client.to_string(), QUEUED_MAX, submission).await? {
             Some(job) => Ok(ArtifactStatus::Pending(Box::new(job))),
             None => {
-                self.refused.insert((client, spec.class()), Instant::now());
+                self.refused.insert((client, class), Instant::now());
                 Err(Error::Busy)
             }
         }
@@ -388,6 +428,14 @@ impl Artifacts {
             used.insert(key.to_owned());
         }
     }
+}
+
+/// Keeps a place until its job has ended.
+async fn hold_until_end(place: Place, ends: Arc<JobEnds>, job: JobId) {
+    while ends.wait(job).await.is_err() {
+        sleep(PLACE_RETRY_INTERVAL).await;
+    }
+    drop(place);
 }
 
 fn failure_status(job: Job) -> ArtifactStatus {

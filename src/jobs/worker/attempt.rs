@@ -177,9 +177,13 @@ impl Attempt {
             Ok(Outcome::Artifact { row, intermediates }) => self.finish(row, intermediates).await,
             Ok(Outcome::Nothing) => self.persist(|| queue.finish(&self.lease, &[])).await,
             Ok(Outcome::Split(specs)) => {
-                // Children have no dedupe key: they belong to this job.
-                let child =
-                    |spec: &JobSpec| JobSubmission { dedupe_key: None, ..spec.submission() };
+                // Children have no dedupe key: they belong to this job, and are as urgent.
+                let priority = self.job.priority;
+                let child = |spec: &JobSpec| JobSubmission {
+                    dedupe_key: None,
+                    priority,
+                    ..spec.submission()
+                };
                 let children: Vec<_> = specs.iter().map(child).collect();
                 self.persist(|| queue.split(&self.lease, children.clone())).await
             }

@@ -181,3 +181,14 @@ fn a_document_lists_what_a_search_finds_and_leads_to_the_next_titles() {
     // What is no number is the beginning.
     assert_eq!(cards(text(&serving.get("/library/many/?offset=x", &[]))).len(), 100);
 }
+
+#[test]
+fn a_page_says_whether_its_client_may_change_anything() {
+    let folder = folder();
+    let serving = serve(&folder);
+    for (target, class) in [("/watch/song.mp3", "watching read-only"), ("/", "read-only")] {
+        let forwarded = serving.get(target, &["X-Forwarded-For: 192.0.2.1"]);
+        assert!(text(&forwarded).contains(&format!("<body class=\"{class}\">")), "{target}");
+        assert!(!text(&serving.get(target, &[])).contains("read-only"), "{target}");
+    }
+}

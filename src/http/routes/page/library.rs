@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
-    Filled, cards,
+    Filled, body, cards,
     document::{Document, fill},
     head,
     html::Escaped,
@@ -82,6 +82,7 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
             let title = folder.map(|name| format!("{name} · Headwater"));
             let head = head::of_page(title.as_deref().unwrap_or("Headwater"));
             parts.push(("head", head + preload));
+            parts.push(("body", body(request, site, None)));
             let error = (!exists).then_some(Error::NotFound);
             Ok(Filled { document: fill(&template, &parts), error })
         }

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use super::{
     Filled,
     about::About,
+    body,
     document::{Document, fill},
     head,
     html::Escaped,
@@ -58,6 +59,6 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
             vec![("head", head), ("missing", Escaped(&sentence).to_string())]
         }
     };
-    parts.push(("body", "<body class=\"watching\">".to_owned()));
+    parts.push(("body", body(request, site, Some("watching"))));
     Ok(Filled { document: fill(&template, &parts), error: found.err() })
 }

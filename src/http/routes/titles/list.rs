@@ -6,13 +6,14 @@ use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     web::{Data, Query},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-use super::{internal, respond_json};
+use super::{internal, named, respond_json};
 use crate::{
     http::{
         Error, Site, cors,
         methods::{Read, read_method},
+        query,
         title_item::{FolderItem, Item},
     },
     library::{
@@ -29,6 +30,8 @@ const LIMIT_MAX: usize = 1000;
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct ListQuery {
+    /// A request with it has another [response](named); here so that errors list it.
+    path: Option<IgnoredAny>,
     /// The decoded path of a folder; empty for the top of the library.
     folder: Option<String>,
     search: String,
@@ -40,7 +43,7 @@ struct ListQuery {
 impl Default for ListQuery {
     fn default() -> Self {
         let (search, sort) = (String::new(), "path".to_owned());
-        Self { folder: None, search, sort, offset: 0, limit: LIMIT_DEFAULT }
+        Self { path: None, folder: None, search, sort, offset: 0, limit: LIMIT_DEFAULT }
     }
 }
 
@@ -64,7 +67,7 @@ struct List {
     scanning: bool,
 }
 
-/// `GET /api/titles?folder=&search=&sort=&offset=&limit=`
+/// `GET /api/titles?folder=&search=&sort=&offset=&limit=`, or `?path=` of some titles.
 pub async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     respond_list(&request, &site).await.unwrap_or_else(|error| error.error_response())
 }
@@ -72,6 +75,10 @@ pub async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResponse, Error> {
     if let Read::Options = read_method(request.method())? {
         return Ok(cors::options(request));
+    }
+    let plain = query::Query::new(request.query_string());
+    if named::is_requested(plain) {
+        return named::respond_named(request, site, plain).await;
     }
     let list_query = Query::<ListQuery>::from_query(request.query_string())
         .map_err(|error| Error::BadRequest(error.to_string()))?
