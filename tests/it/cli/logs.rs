@@ -29,7 +29,7 @@ const DROPPED: &str = "headwater_log_lines_dropped_total{log=\"server\"}";
 const ACCESS_DROPPED: &str = "headwater_log_lines_dropped_total{log=\"access\"}";
 
 /// Set in the process that panics.
-const PANICS: &str = "HEADWATER_TEST_PANICS";
+const PANICS: &str = "TEST_PANICS";
 
 /// A folder with a library of one file.
 fn library() -> (Folder, String) {
