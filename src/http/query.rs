@@ -43,8 +43,9 @@ impl<'a> Query<'a> {
         match names.filter(|name| !name.is_empty()).find(|name| !known.contains(name)) {
             None => Ok(()),
             Some(unknown) => {
+                let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
                 let known = known.join(", ");
-                Err(Error::BadRequest(format!("unknown key {unknown}; the keys are {known}")))
+                Err(Error::BadRequest(format!("unknown key `{unknown}`; the keys are {known}")))
             }
         }
     }
@@ -174,6 +175,6 @@ mod tests {
         assert_eq!(query.bytes("folder").as_deref(), Some(&b"caf\xe9 x"[..]));
         assert!(query.check_keys(&["folder", "search"]).is_ok());
         let refused = query.check_keys(&["folder"]).expect_err("an unknown key");
-        assert_eq!(refused.to_string(), "unknown key search; the keys are folder");
+        assert_eq!(refused.to_string(), "unknown key `search`; the keys are `folder`");
     }
 }

@@ -21,6 +21,9 @@ const SYNC: u8 = 0x47;
 const CLOCK_HZ: u64 = 90_000;
 const CLOCK_MASK: u64 = (1 << 33) - 1;
 
+/// The most time by which a frame is before the first one of the file.
+const REORDERED_MAX: u64 = 10 * CLOCK_HZ;
+
 /// A payload, and whether a section or a packet of its stream begins there.
 #[derive(Clone, Copy, Debug)]
 struct Payload<'a> {
@@ -167,10 +170,9 @@ fn duration_ms(first: &[u64], last: &[u64]) -> Option<u64> {
     let base = *first.first()?;
     let behind = |time: u64, from: u64| time.wrapping_sub(from) & CLOCK_MASK;
     // Frames are not in the order of presentation: the first may be shown later than others.
-    let earliest = first.iter().copied().max_by_key(|time| match behind(base, *time) {
-        before if before <= CLOCK_HZ * 10 => before,
-        _ => 0,
-    })?;
+    let before = first.iter().map(|time| behind(base, *time));
+    let before = before.filter(|ticks| *ticks <= REORDERED_MAX).max().unwrap_or_default();
+    let earliest = behind(base, before);
     let mut times: Vec<_> = first.iter().map(|time| behind(*time, earliest)).collect();
     times.sort_unstable();
     let frame = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0).min();
@@ -227,6 +229,7 @@ mod tests {
             &[0x02, 0xE2, 0, 0xF0, 0],
             &[0; 4],
         ];
+        assert_eq!(duration_ms(&[0, 3600, 7200], &[446_400]), Some(5000), "in order");
         // MPEG-2 with 720 × 576 pixels of 16:9.
         let header = [0, 0, 1, 0xB3, 0x2D, 0x02, 0x40, 0x33, 0, 0, 0, 0];
         let wrap = CLOCK_MASK - 1;

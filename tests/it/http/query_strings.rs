@@ -53,11 +53,14 @@ fn the_api_names_the_key_that_it_refuses() {
         ("/api/titles?limit=0", "limit must be from 1 to 1000"),
         (
             "/api/titles?ofset=1",
-            "unknown key ofset; the keys are folder, search, sort, offset, limit",
+            "unknown key `ofset`; the keys are `folder`, `search`, `sort`, `offset`, `limit`",
         ),
         ("/api/jobs?limit=-1", "limit must be a whole number from 0 on"),
-        ("/api/jobs?kind=x", "unknown key kind; the keys are state, title, limit, before"),
-        ("/api/events?from=1", "unknown key from; the keys are since"),
+        (
+            "/api/jobs?kind=x",
+            "unknown key `kind`; the keys are `state`, `title`, `limit`, `before`",
+        ),
+        ("/api/events?from=1", "unknown key `from`; the keys are `since`"),
     ] {
         let problem = json(&serving.get(target, &[]), 400);
         assert_eq!(problem["detail"], detail, "{target}");

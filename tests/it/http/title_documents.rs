@@ -92,7 +92,7 @@ fn a_document_tells_which_files_beside_its_title_are_left_out_and_why() {
     put_sample(&folder, CLOCK, "films/clock.mp4");
     folder.put("films/clock.en.srt", SRT);
     folder.put("films/clock.de.srt", b"\0\x01\x02 no subtitles");
-    folder.put("films/clock.fr.srt", SRT.repeat((8 << 20) / SRT.len() + 1));
+    folder.put("films/clock.fr.srt", SRT.repeat((16 << 20) / SRT.len() + 1));
     folder.put("films/clock.720p.mp4", b"no movie");
     let serving = serve(&folder);
     assert_eq!(serving.get("/v/films/clock.mp4/index.m3u8", &[]).status, 200);

@@ -118,13 +118,9 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
 
 /// The folder that an address names; `None` for the top.
 fn folder(request: &HttpRequest) -> Result<Option<MediaPath>, Error> {
-    match request.path().strip_prefix("/library").unwrap_or_default().trim_matches('/') {
-        "" => Ok(None),
-        _ => {
-            let target = request.uri().path().trim_end_matches('/');
-            let encoded = target.strip_prefix("/library/").ok_or(Error::NotFound)?;
-            Ok(Some(MediaPath::decode(encoded)?))
-        }
+    match request.uri().path().strip_prefix("/library/") {
+        None | Some("") => Ok(None),
+        Some(encoded) => Ok(Some(MediaPath::decode(encoded.strip_suffix('/').unwrap_or(encoded))?)),
     }
 }
 
