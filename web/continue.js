@@ -1,7 +1,7 @@
 // "Continue watching": the titles that this browser has begun, and how far, as long as the library has them.
 
 import { watchPathHref } from "./addresses.js";
-import { hasPoster, POSTER } from "./cards.js";
+import { POSTER } from "./cards.js";
 import { forgetPosition, notePresence, positions } from "./memory.js";
 import { dropPoster, showPoster } from "./posters.js";
 import { getJson, onTitles } from "./server.js";
@@ -76,7 +76,7 @@ function positionCard(position) {
 /** @param {HTMLElement} poster @param {import("./listing.js").Item} title */
 function fillPoster(poster, title) {
   poster.classList.toggle("audio", title.kind === "audio");
-  if (hasPoster(title)) showPoster(poster, `${title.views}${POSTER}`, title.path, title.version);
+  if (title.has_poster) showPoster(poster, `${title.views}${POSTER}`, title.path, title.version);
 }
 
 // ---- Which of them the library has ---------------------------------------------

@@ -33,8 +33,9 @@ const SCAN_POLL_MS = 2000;
  * @property {number | null} [height]
  * @property {boolean | null} [is_hdr]
  * @property {"video" | "audio" | null} [kind]
+ * @property {boolean | null} [has_poster] whether the file has video or cover art
  *
- * @typedef {{ path: string, name: string, titles: number }} Folder
+ * @typedef {{ path: string, name: string, href: string, titles: number }} Folder
  * @typedef {{ title?: Item, folder?: Folder }} Entry
  */
 

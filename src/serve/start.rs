@@ -51,6 +51,14 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// Another server uses the data folder.
+    #[error("{}", in_use_error(dir, process))]
+    DataInUse {
+        /// The folder.
+        dir: PathBuf,
+        /// The number of its process; empty if it is unknown.
+        process: String,
+    },
     /// The address is in use or not available.
     #[error("{}", listen_error(address, error))]
     Listen {
@@ -80,6 +88,18 @@ pub enum StartError {
     /// The system provides no thread or no event queue.
     #[error(transparent)]
     System(#[from] io::Error),
+}
+
+/// The message of a folder that another server uses.
+fn in_use_error(dir: &Path, process: &str) -> String {
+    let process = match process {
+        "" => String::new(),
+        process => format!(" (process {process})"),
+    };
+    format!(
+        "another server{process} uses the data folder {}; stop it, or choose another folder with --data",
+        dir.display()
+    )
 }
 
 /// The message of a failed listen, with a next step for the common reason.

@@ -8,8 +8,8 @@ use super::{Database, DatabaseError, Dialect, Transaction};
 /// The tables of this version.
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// Version of the tables. Raise it with each change of the schema; 1 to 5 were earlier ones.
-const VERSION: i64 = 6;
+/// Version of the tables. Raise it with each change of the schema; 1 to 6 were earlier ones.
+const VERSION: i64 = 7;
 
 /// The id of the store, see `identity`: one row, once a server has started. It stays when the other tables are
 /// replaced, and programs without it work beside those with it, so it is in no version.

@@ -136,6 +136,27 @@ inBrowser("the top shows its folders, and then its titles, without extensions", 
   await screenshot(page, "library");
 });
 
+inBrowser("a folder and a title whose names are not UTF-8 open, and what is new in them appears", DESKTOP, async (page) => {
+  const bytes = (name) => Buffer.concat([Buffer.from(`${library}/`), Buffer.from(name, "latin1")]);
+  const copy = (name) => fs.copyFileSync(path.join(library, "Clock.mp4"), bytes(name));
+  fs.mkdirSync(bytes("caf\xe9"));
+  try {
+    copy("caf\xe9/\xe9t\xe9.mp4");
+    await page.goto("/");
+    await card(page, "caf\ufffd").click();
+    await waitForNames(page, ["\ufffdt\ufffd"]);
+    assert.equal(new URL(page.url()).pathname, "/library/caf%E9/");
+    assert.equal(await page.locator("#folder").textContent(), "caf\ufffd");
+    copy("caf\xe9/new.mp4");
+    await card(page, "new").waitFor();
+    await card(page, "\ufffdt\ufffd").click();
+    await plays(page);
+    assert.equal(new URL(page.url()).pathname, "/watch/caf%E9/%E9t%E9.mp4");
+  } finally {
+    fs.rmSync(bytes("caf\xe9"), { recursive: true });
+  }
+});
+
 inBrowser("folders lead down, breadcrumbs lead up, and episodes are in natural order", DESKTOP, async (page) => {
   await page.goto("/");
   for (const folder of SEASON.split("/")) await card(page, folder).click();
@@ -274,7 +295,7 @@ inBrowser("with reduced motion no preview is requested", { ...DESKTOP, reducedMo
 inBrowser("the page requests few posters at a time, and only those near the screen", DESKTOP, async (page) => {
   const titles = Array.from({ length: 100 }, (_, number) => ({
     path: `title ${number}.mp4`, name: `title ${number}`, folder: "", views: `/v/title%20${number}.mp4/`, size_bytes: 1,
-    modified: "2026-01-01T00:00:00Z", version: "0", kind: "video", duration_s: 60, width: 3840, height: 2160, is_hdr: true,
+    modified: "2026-01-01T00:00:00Z", version: "0", kind: "video", duration_s: 60, width: 3840, height: 2160, is_hdr: true, has_poster: true,
   }));
   const list = { titles, folders: [], total: 100, offset: 0, limit: 100, next: null, scanning: false };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: list }));

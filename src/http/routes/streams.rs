@@ -30,7 +30,7 @@ use crate::{
     titles::{
         self, Titles,
         assets::TitleAssets,
-        inspection,
+        facts, inspection,
         job_tracks::{self, JobTrack},
         manifest_cache::Product,
         manifests::{self, ManifestFormat},
@@ -191,10 +191,17 @@ async fn resource(
         return Ok((Resource::Text(Box::pin(text).await?), None));
     }
     if let (View::Poster, Err(refused)) = (view, &index)
-        && Box::pin(remux::is_missing(titles, title, (&file, refused))).await?
+        && Box::pin(remux::lacks_video(titles, title, (&file, refused))).await?
     {
-        let version = titles.version(&file);
-        let poster = Box::pin(images::source_poster(site, title, version, request.query));
+        let source = (&file, titles.version(&file));
+        let poster = Box::pin(images::source_poster(site, title, source, request.query));
+        return Ok((poster.await?, None));
+    }
+    if let (View::Poster, Ok(movie)) = (view, &index)
+        && Box::pin(facts::has_cover(&file, movie)).await?
+    {
+        let source = (&file, titles.version(&file));
+        let poster = Box::pin(images::source_poster(site, title, source, request.query));
         return Ok((poster.await?, None));
     }
     let start = if view.is_image() { RemuxStart::Never } else { RemuxStart::Enqueue };
@@ -227,7 +234,7 @@ async fn text_beside(
     match titles.open_indexed(title, (file, index), start, begun, waiting).await {
         Ok(opened) => Ok(text_files::file(titles, title, &opened, name).await?),
         Err(not_remuxed) => {
-            let beside = text_files::open_beside(titles, title, version).await?;
+            let (beside, _) = text_files::open_beside(titles, title, version).await?;
             match text_files::file_among(titles, &beside, name).await {
                 // Perhaps the remux extracts it.
                 Err(titles::Error::NotFound) => Err(not_remuxed.into()),

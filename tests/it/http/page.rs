@@ -153,13 +153,22 @@ fn the_page_of_a_folder_without_titles_is_404() {
     let folder = folder();
     let serving = serve(&folder);
     serving.until_scanned();
-    for target in ["/library/none/", "/library/song.mp3/", "/library/../x/", "/library/%zz/"] {
+    for target in [
+        "/library/none/",
+        "/library/song.mp3/",
+        "/library/../x/",
+        "/library/%zz/",
+        "/library//films/",
+        "/library/films//",
+    ] {
         let page = serving.get(target, &[]);
         assert_eq!(page.status, 404, "{target}");
         assert!(text(&page).contains("This folder is not in the library"), "{target}");
     }
     assert_eq!(serving.get("/library/films", &[]).status, 200);
     assert_eq!(serving.get("/library/", &[]).status, 200);
+    let bare = serving.get("/library?search=sea", &[]);
+    assert_eq!((bare.status, bare.field("location")), (308, Some("/library/?search=sea")));
 }
 
 #[test]

@@ -71,13 +71,13 @@ fn preload<'a>(site: &Site, links: &'a LazyLock<String>) -> &'a str {
 
 /// The `<video>` of a template with what the server knows: the shape, so that nothing moves when the first
 /// bytes arrive, and the poster.
-fn stage(site: &Site, template: &str, about: &About) -> String {
+fn stage(template: &str, about: &About) -> String {
     let tag = part(template, "video").unwrap_or_default();
     let mut attributes = String::new();
     if let Some((width, height)) = about.size {
         attributes += &format!(" width=\"{width}\" height=\"{height}\"");
     }
-    if about.has_poster(site) {
+    if about.has_poster {
         attributes += &format!(" poster=\"{}\"", Escaped(&about.view("poster.jpg?wait=0")));
     }
     tag.replacen("<video", &format!("<video{attributes}"), 1)

@@ -37,11 +37,11 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
     let preload = preload(site, &MODULE_LINKS);
     let mut parts = match &found {
         Ok(about) => {
-            let has_poster = about.has_poster(site);
-            let head = head::of_title(about, &own_origin(request.head()), has_poster) + preload;
+            let head =
+                head::of_title(about, &own_origin(request.head(), &site.settings.load())) + preload;
             let mut parts = vec![
                 ("head", head),
-                ("video", stage(site, &template, about)),
+                ("video", stage(&template, about)),
                 ("name", Escaped(&about.name).to_string()),
                 ("plain", plain_video(about)),
             ];

@@ -17,7 +17,7 @@ use super::{at, job, new_artifact};
 use crate::support::{folder::Folder, postgres};
 
 /// The variable that holds the worker's database. The worker is this program again.
-const QUEUE: &str = "HEADWATER_TEST_QUEUE";
+const QUEUE: &str = "TEST_QUEUE";
 
 /// Short, because the queue waits this long for each killed worker.
 const LEASE: Duration = Duration::from_millis(300);
