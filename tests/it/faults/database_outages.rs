@@ -66,5 +66,8 @@ fn a_worker_goes_on_with_its_jobs_after_postgresql_failed_over() {
     assert!(deployment.live() > 0, "the end of a job needs the database");
     proxy.fail_over();
     deployment.wait_for_the_end();
+    drop(program);
+    until_slowly("no process is left", || deployment.processes().is_empty());
+    let _program = deployment.serve(&["--local-worker=false"]);
     deployment.assert_consistent();
 }
