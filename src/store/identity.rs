@@ -21,7 +21,7 @@ use super::{
 const SELECT: &str = "SELECT id FROM store_identity";
 
 /// The first of several servers that start at once decides.
-const INSERT: &str = "INSERT INTO store_identity (only, id) VALUES (1, $1) ON CONFLICT DO NOTHING";
+const INSERT: &str = "INSERT INTO store_identity (one, id) VALUES (1, $1) ON CONFLICT DO NOTHING";
 
 /// Why a database and an artifact storage are not used together.
 #[derive(Debug, Error)]

@@ -13,7 +13,8 @@ const VERSION: i64 = 7;
 
 /// The id of the store, see `identity`: one row, once a server has started. It stays when the other tables are
 /// replaced, and programs without it work beside those with it, so it is in no version.
-const IDENTITY: &str = "CREATE TABLE IF NOT EXISTS store_identity (only BIGINT NOT NULL PRIMARY KEY, id TEXT NOT NULL)";
+const IDENTITY: &str =
+    "CREATE TABLE store_identity (one BIGINT NOT NULL PRIMARY KEY, id TEXT NOT NULL)";
 
 /// All tables of this and earlier versions, children before parents.
 const DROP: &str = "DROP TABLE IF EXISTS facts;

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::support::{
     database_proxy::DatabaseProxy,
-    deployment::{post_job, postgres},
+    deployment::{Deployment, post_job, postgres, request_rendition},
+    ffmpeg,
     folder::Folder,
     json::json,
     program::Program,
@@ -46,4 +47,27 @@ fn playback_goes_on_while_postgresql_is_frozen_and_jobs_after_it_failed_over() {
         matches!(post_job(&program, STORYBOARD).status, 200 | 202)
     });
     assert_eq!(program.metric("headwater_database_up"), Some(1));
+}
+
+#[test]
+fn a_worker_goes_on_with_its_jobs_after_postgresql_failed_over() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let url = postgres();
+    let proxy = DatabaseProxy::start(&url, Duration::ZERO);
+    let mut deployment = Deployment::new(Some(url));
+    deployment.reach_database_at(&proxy.url);
+    let program = deployment.serve(&[]);
+    request_rendition(&program, "one.mp4", 90);
+    until_slowly("it has begun", || !deployment.ffmpegs().is_empty());
+    proxy.freeze();
+    until_slowly("the outage is noticed", || program.metric("headwater_database_up") == Some(0));
+    assert!(deployment.live() > 0, "the end of a job needs the database");
+    proxy.fail_over();
+    deployment.wait_for_the_end();
+    drop(program);
+    until_slowly("no process is left", || deployment.processes().is_empty());
+    let _program = deployment.serve(&["--local-worker=false"]);
+    deployment.assert_consistent();
 }
