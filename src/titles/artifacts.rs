@@ -24,7 +24,7 @@ use super::{
     Error,
     job_ends::JobEnds,
     readiness::Waiting,
-    rendition_places::{Place, RenditionPlaces},
+    rendition_places::{RenditionPlace, RenditionPlaces},
 };
 use crate::{
     background::{Abandonment, Background},
@@ -475,7 +475,7 @@ impl Artifacts {
 }
 
 /// Keeps a place until its job has ended.
-async fn hold_until_end(place: Place, ends: Arc<JobEnds>, job: JobId) {
+async fn hold_until_end(place: RenditionPlace, ends: Arc<JobEnds>, job: JobId) {
     while ends.wait(job).await.is_err() {
         sleep(PLACE_RETRY_INTERVAL).await;
     }

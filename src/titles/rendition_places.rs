@@ -22,7 +22,7 @@ pub struct RenditionPlaces {
 
 /// The place of a rendition, until it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct RenditionPlace {
     key: String,
     keys: Arc<Mutex<HashSet<String>>>,
     _share: Share,
@@ -40,19 +40,20 @@ impl RenditionPlaces {
     ///
     /// # Errors
     /// If the client has its share.
-    pub fn take(&self, key: &str, client: ClientKey) -> Result<Option<Place>, Refused> {
+    pub fn take(&self, key: &str, client: ClientKey) -> Result<Option<RenditionPlace>, Refused> {
         let mut keys = lock(&self.keys);
         if keys.contains(key) {
             return Ok(None);
         }
         let share = self.shares.take_free(client)?;
         keys.insert(key.to_owned());
-        let place = Place { key: key.to_owned(), keys: Arc::clone(&self.keys), _share: share };
+        let place =
+            RenditionPlace { key: key.to_owned(), keys: Arc::clone(&self.keys), _share: share };
         Ok(Some(place))
     }
 }
 
-impl Drop for Place {
+impl Drop for RenditionPlace {
     fn drop(&mut self) {
         lock(&self.keys).remove(&self.key);
     }
