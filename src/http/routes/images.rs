@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    extent::{
-        Caching, Content, Text,
-        disk::{File, Version},
-    },
+    extent::{Caching, Content, File, Text, disk::Version},
     http::{
         Error, Site,
         query::Query,
