@@ -53,7 +53,7 @@ fn the_api_names_the_key_that_it_refuses() {
         ("/api/titles?limit=0", "limit must be from 1 to 1000"),
         (
             "/api/titles?ofset=1",
-            "unknown key `ofset`; the keys are `folder`, `search`, `sort`, `offset`, `limit`",
+            "unknown key `ofset`; the keys are `path`, `folder`, `search`, `sort`, `offset`, `limit`",
         ),
         ("/api/jobs?limit=-1", "limit must be a whole number from 0 on"),
         (
