@@ -504,7 +504,9 @@ inBrowser("a begun title that is gone is not shown and not asked for, and keeps 
   await page.goto("/");
   const begun = page.locator("#positions .name");
   await page.waitForFunction(() => document.querySelectorAll("#positions li").length === 2);
+  const subscribed = page.waitForRequest(/\/api\/events/);
   await page.reload();
+  await subscribed;
   await page.locator("#positions img").nth(1).waitFor();
   assert.deepEqual(await begun.allTextContents(), ["Ep 3", "Clock"]);
   assert.deepEqual(failed, []);
