@@ -22,7 +22,8 @@
 //! sys               operating system calls: the only unsafe code
 //! background        bounded calls on the runtime beside the I/O threads
 //! shares            fair shares of clients in bounded resources
-//! config telemetry  import nothing of ours
+//! config telemetry  import nothing of ours but `named`
+//! named             closed lists of values with names
 //! ```
 //!
 //! `ARCHITECTURE.md` at the top of the repository explains it.
@@ -35,6 +36,7 @@ pub mod http;
 pub mod jobs;
 pub mod library;
 pub mod movie;
+pub mod named;
 pub mod package;
 pub mod queue;
 pub mod serve;

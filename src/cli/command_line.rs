@@ -31,7 +31,9 @@ pub(super) enum Command {
     /// Run a program in a sandbox.
     #[command(hide = true)]
     Sandbox(Confinement),
-    /// Check the configuration and the folders, and print what a server would serve.
+    /// Check the configuration, the folders and the videos in them, and print what a server would serve.
+    ///
+    /// Exit status: 0 if all can be read and played, else 1.
     Check(ServeArgs),
     /// Report the contents of a video file, its problems, and the players that play it.
     ///
@@ -107,7 +109,7 @@ const WORKER_KEYS: [&str; 25] = [
 ];
 
 /// The settings whose effect `check` shows. It accepts and checks all.
-const CHECK_KEYS: [&str; 4] = ["listen", "data", "disk_deadline_ms", "database"];
+const CHECK_KEYS: [&str; 5] = ["listen", "data", "disk_deadline_ms", "segment_ms", "database"];
 
 /// The command line, with the settings in each command's help that the command uses.
 pub(super) fn command() -> clap::Command {

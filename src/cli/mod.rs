@@ -1,5 +1,6 @@
 //! The command line: arguments and text output.
 
+mod broken_files;
 mod check;
 mod command_line;
 mod generate;

@@ -4,6 +4,7 @@
 //! watching and calls over a millisecond; and a disk pool for each root.
 
 mod banner;
+mod data_lock;
 mod descriptors;
 mod fact_indexer;
 mod job_system;
@@ -35,6 +36,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use self::{
+    data_lock::DataLock,
     descriptors::DescriptorPlan,
     job_system::JobSystem,
     reload::{Fresh, Reload},
@@ -71,6 +73,7 @@ const BLOCKING_THREADS: usize = 4;
 pub struct Server {
     address: SocketAddr,
     data: PathBuf,
+    _data_lock: DataLock,
     site: Arc<Site>,
     access_log: AccessLog,
     /// Makes connections drain.
@@ -113,7 +116,8 @@ impl Server {
         background.spawn(unused_memory::keep_returning());
         let data = start::open_data(&settings)?;
         // A database that is down is retried; a URL that is wrong stays so.
-        DatabaseLocation::parse(settings.database.as_deref(), &data)?;
+        let database = DatabaseLocation::parse(settings.database.as_deref(), &data)?;
+        let data_lock = DataLock::take(&data, &database)?;
         let library = background.block_on(start::open_library(&settings))?;
         let rescan = Duration::from_secs(settings.rescan_s.get());
         for root in 0..library.roots().len() {
@@ -154,7 +158,17 @@ impl Server {
         let drain = Drain::default();
         let address = socket.local_addr()?;
         let io_threads = start_io_threads(&socket, listening, pipeline, plan.connections, &drain)?;
-        Ok(Self { address, data, site, access_log, drain, job_system, io_threads, background })
+        Ok(Self {
+            address,
+            data,
+            _data_lock: data_lock,
+            site,
+            access_log,
+            drain,
+            job_system,
+            io_threads,
+            background,
+        })
     }
 
     /// The address that it listens on.

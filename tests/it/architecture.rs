@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// From the top to the ground: a folder imports only from folders below it.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "cli",
     "serve",
     "http",
@@ -32,6 +32,7 @@ const LAYERS: [&str; 19] = [
     "shares",
     "telemetry",
     "config",
+    "named",
 ];
 
 /// Which folders each folder imports from.

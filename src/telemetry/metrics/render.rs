@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub clip_layouts: u64,
     /// Whether the local worker runs; `None` if the server has none.
     pub worker_is_up: Option<bool>,
+    /// Whether the database responds.
+    pub database_is_up: bool,
     /// Unfinished jobs.
     pub queue: Vec<QueueDepth>,
     /// Jobs that have ended.
@@ -86,6 +88,8 @@ pub struct QueueDepth {
 pub struct JobsEnded {
     /// Their number by kind and outcome.
     pub counts: Vec<(String, &'static str, u64)>,
+    /// The times for which those that ran were queued before, by kind.
+    pub waits: Vec<(String, Arc<Histogram>)>,
     /// The durations of those that ran, by kind.
     pub durations: Vec<(String, Arc<Histogram>)>,
 }
@@ -229,6 +233,12 @@ impl All {
     }
 
     fn jobs(&self, text: &mut Text<'_, '_>) -> fmt::Result {
+        text.gauge(
+            "headwater_database_up",
+            "Whether the database responds; without it there are no jobs and no new images",
+            None,
+            i64::from(self.snapshot.database_is_up),
+        )?;
         let queue = self.snapshot.queue.iter();
         text.gauges(
             "headwater_jobs",
@@ -238,7 +248,7 @@ impl All {
                 (labels, signed(depth.jobs))
             }),
         )?;
-        let JobsEnded { counts, durations } = &self.snapshot.jobs_ended;
+        let JobsEnded { counts, waits, durations } = &self.snapshot.jobs_ended;
         text.counter(
             "headwater_jobs_ended",
             "Jobs that ended while this server ran, of all servers of the database",
@@ -247,12 +257,17 @@ impl All {
                 ([("kind", kind.clone()), ("outcome", (*outcome).to_owned())], *count)
             }),
         )?;
+        let by_kind =
+            |(kind, times): &(String, Arc<Histogram>)| ([("kind", kind.clone())], times.counted());
+        text.histogram(
+            "headwater_queue_wait",
+            "Time from the submission of these jobs to their start",
+            waits.iter().map(by_kind),
+        )?;
         text.histogram(
             "headwater_job_duration",
             "Time from the start of these jobs to their end",
-            durations
-                .iter()
-                .map(|(kind, durations)| ([("kind", kind.clone())], durations.counted())),
+            durations.iter().map(by_kind),
         )?;
         text.gauges(
             "headwater_worker_up",

@@ -27,7 +27,7 @@ use super::{
     renditions::remux::REMUX_FILE,
 };
 use crate::{
-    extent::disk::{File, Root},
+    extent::{File, Place},
     library::{Library, MediaPath},
     movie::Movie,
     package::title,
@@ -45,7 +45,7 @@ pub struct JobRunner {
     /// The folder of artifacts.
     pub artifacts: ArtifactStore,
     /// The same folder as a root, to read remuxed movies as titles are read.
-    pub artifact_root: Arc<Root>,
+    pub artifact_root: Place,
     /// The maximum size of all artifacts together, in bytes.
     pub artifacts_max_bytes: u64,
     /// The decoder and encoder.
@@ -111,7 +111,9 @@ impl Source {
 
     /// A file for ffmpeg, which messages call by the title's name.
     fn name_input(&self, file: &File) -> Result<InputFile, Failure> {
-        let fd = file.as_fd().try_clone_to_owned().map_err(Failure::transient)?;
+        let piece = file.whole_piece(&(0..file.identity().size));
+        let piece = piece.ok_or_else(|| Failure::transient("the file is in parts"))?;
+        let fd = piece.as_fd().try_clone_to_owned().map_err(Failure::transient)?;
         let name = self.path.display_name();
         Ok(InputFile { fd, name })
     }
@@ -160,38 +162,44 @@ impl JobRunner {
         folder: &Path,
         context: JobContext,
     ) -> Result<NextStep, Failure> {
-        if let Operation::Remux | Operation::SourcePoster { .. } = spec.operation {
-            let source = self.open_source(spec).await?;
-            match spec.operation {
-                Operation::SourcePoster { width } => {
-                    self.render_source_poster(&source, width, folder, context).await?;
-                }
-                _ => self.remux(&source, folder, context).await?,
+        let (source, next) = match &spec.operation {
+            Operation::Remux => {
+                let source = self.open_source(spec).await?;
+                self.remux(&source, folder, context).await?;
+                (source, NextStep::Publish)
             }
-            self.check_unchanged(&source).await?;
-            return Ok(NextStep::Publish);
-        }
-        let opened = self.open(spec).await?;
-        let next = match &spec.operation {
+            Operation::SourcePoster { width } => {
+                let source = self.open_source(spec).await?;
+                self.render_source_poster(&source, *width, folder, context).await?;
+                (source, NextStep::Publish)
+            }
             Operation::Rendition { rendition } => {
-                self.join_rendition(&opened, spec, rendition, folder, context).await?
+                let opened = self.open(spec).await?;
+                let next = self.join_rendition(&opened, spec, rendition, folder, context).await?;
+                (opened.source, next)
             }
             Operation::Chunk { rendition, number } => {
+                let opened = self.open(spec).await?;
                 self.encode_chunk(&opened, rendition, *number, folder, context).await?;
-                NextStep::Publish
+                (opened.source, NextStep::Publish)
             }
             Operation::Audio { track } => {
+                let opened = self.open(spec).await?;
                 self.encode_audio(&opened, *track, folder, context).await?;
-                NextStep::Publish
+                (opened.source, NextStep::Publish)
             }
-            Operation::Storyboard => self.plan_storyboard(&opened, spec).await?,
+            Operation::Storyboard => {
+                let opened = self.open(spec).await?;
+                let next = self.plan_storyboard(&opened, spec).await?;
+                (opened.source, next)
+            }
             Operation::Image(image) => {
+                let opened = self.open(spec).await?;
                 self.render_image(&opened, image, folder, context).await?;
-                NextStep::Publish
+                (opened.source, NextStep::Publish)
             }
-            Operation::Remux | Operation::SourcePoster { .. } => unreachable!("handled above"),
         };
-        self.check_unchanged(&opened.source).await?;
+        self.check_unchanged(&source).await?;
         Ok(next)
     }
 

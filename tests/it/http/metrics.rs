@@ -179,6 +179,9 @@ fn jobs_count_by_kind_state_and_outcome() {
     assert_eq!(of("headwater_jobs_ended_total", "outcome", "failed"), Some(1.0), "counted once");
     let durations = scrape(&serving).sum("headwater_job_duration_seconds_count", &[]);
     assert_eq!(durations, Some(2.0));
+    let waits = scrape(&serving).sum("headwater_queue_wait_seconds_count", &[]);
+    assert_eq!(waits, Some(2.0));
+    assert_eq!(scrape(&serving).sum("headwater_database_up", &[]), Some(1.0));
     // A server in this process has no worker.
     assert_eq!(scrape(&serving).sum("headwater_worker_up", &[]), None);
 }
