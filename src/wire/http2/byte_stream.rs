@@ -16,10 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    extent::{
-        Source,
-        disk::{File, PageReferences},
-    },
+    extent::{File, Source, disk::PageReferences},
     sys::net,
 };
 
@@ -144,7 +141,8 @@ impl ByteStream for Cleartext {
     }
 
     fn sends_file(&mut self, file: &File) -> bool {
-        file.is_sendable() && self.page_references().prepare(file)
+        file.is_sendable()
+            && file.changeable().is_none_or(|file| self.page_references().prepare(file))
     }
 
     fn poll_send_file(
@@ -153,15 +151,22 @@ impl ByteStream for Cleartext {
         source: &Arc<dyn Source>,
         range: &Range<u64>,
     ) -> Poll<io::Result<Option<usize>>> {
-        let Some(file) = source.as_file().filter(|file| self.sends_file(file)) else {
+        let sendable = source.as_file().filter(|file| self.sends_file(file));
+        let Some((file, piece)) = sendable.and_then(|file| Some((file, file.piece(range.start)?)))
+        else {
             return Poll::Ready(Ok(None));
         };
         let references = Arc::clone(self.page_references());
-        let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let wanted =
+            usize::try_from((range.end - range.start).min(piece.len)).unwrap_or(usize::MAX);
         let mut is_refused = false;
         let send = || {
-            let sendfile = || net::sendfile(self.stream.as_fd(), file.as_fd(), range.start, wanted);
-            let sent = references.send_by_reference(file, sendfile);
+            let sendfile =
+                || net::sendfile(self.stream.as_fd(), piece.as_fd(), piece.offset, wanted);
+            let sent = match file.changeable() {
+                Some(file) => references.send_by_reference(file, sendfile),
+                None => Some(sendfile()),
+            };
             is_refused = sent.is_none();
             sent.unwrap_or(Err(io::ErrorKind::ResourceBusy.into()))
         };

@@ -263,7 +263,7 @@ mod tests {
     use tokio::io::ReadBuf;
 
     use super::*;
-    use crate::extent::{Source, disk::File};
+    use crate::extent::{File, Source};
 
     /// Takes a few bytes at a time, and then no more.
     struct Narrow {

@@ -10,10 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 
 use super::piece::Piece;
-use crate::extent::{
-    Extent, Extents, ReadError, Source,
-    disk::{BUFFER_BYTES, File},
-};
+use crate::extent::{Extent, Extents, File, ReadError, Source, disk::BUFFER_BYTES};
 
 /// The largest piece, in bytes, which is also the alignment of pieces in a source.
 const PIECE_BYTES_MAX: u64 = BUFFER_BYTES as u64;

@@ -15,7 +15,7 @@ use super::{
     UNSENT_BYTES_MAX, byte_stream::ByteStream, input::Input, output::Output, piece::Piece,
     placeholder::Placeholder, received::Received,
 };
-use crate::{extent::disk::File, wire::io_thread::IoThread};
+use crate::{extent::File, wire::io_thread::IoThread};
 
 /// A byte stream that limits what is read, and gathers what is written until [`poll_send`](Self::poll_send).
 /// Clones share the stream: h2 owns one, and the connection another.

@@ -104,13 +104,11 @@ fn an_http_2_client_that_has_not_taken_its_bytes_loses_its_connection_to_a_write
     let mut client = FrameClient::connect(serving.address, &[(4, WINDOW)]);
     client.send(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes()).expect("sent");
     client.get(1, "/media/a.mp4");
-    let first = client.until("the file", |frame| frame.kind == DATA);
+    client.until("the file", |frame| frame.kind == DATA);
     assert_eq!(copied(&serving), 0, "it is sent by reference");
     overwrite(&path, 0, &vec![b'n'; LENGTH]);
-    for frame in client.rest().into_iter().chain([first]) {
-        assert!(!frame.ends_stream(1), "a complete response");
-        assert!(frame.kind != DATA || one_value(&frame.payload) == Some(b'o'));
-    }
+    let is_complete = client.rest().iter().any(|frame| frame.ends_stream(1));
+    assert!(!is_complete, "a complete response of two versions");
     until("the cut is counted", || {
         serving.metric("headwater_body_cuts_total{reason=\"changed\"}") == 1
     });
