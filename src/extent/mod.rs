@@ -6,6 +6,7 @@
 //! [read at](ReadAt) offsets. [`ResponseMemory`] bounds what all bodies in progress hold. This folder deals
 //! with bytes and time, and depends on no status code, movie or socket.
 
+pub mod bucket;
 pub mod content;
 pub mod disk;
 mod read_at;
