@@ -17,6 +17,7 @@ mod flight;
 mod hedge;
 mod listing;
 mod permits;
+mod probe;
 mod recent;
 mod retry;
 #[cfg(test)]
@@ -33,4 +34,5 @@ pub use client::Opened;
 pub use error::{FetchError, Outage, Refusal};
 pub use fetch::{FetchSettings, Fetcher, Need, Sink};
 pub use listing::{Listed, Page};
+pub use probe::{Probe, probe};
 pub use usage::{FIRST_BYTE_LIMITS_MS, FetchUsage, Operation, Outcome};
