@@ -7,6 +7,7 @@
 //! bodies in progress hold. This folder deals with bytes and time, and depends on no status code, movie or
 //! socket.
 
+pub mod bucket;
 pub mod content;
 pub mod disk;
 pub mod file;
