@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// From the top to the ground: a folder imports only from folders below it.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "cli",
     "serve",
     "http",
@@ -30,6 +30,7 @@ const LAYERS: [&str; 19] = [
     "sys",
     "background",
     "shares",
+    "tls",
     "telemetry",
     "config",
 ];
