@@ -3,7 +3,7 @@
 use std::{
     fmt::{self, Write as _},
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use std::{
 
 use super::print::print;
 use crate::{
-    config::{NamedDir, Settings},
+    config::{NamedRootConfig, RootSource, Settings},
     store::DatabaseLocation,
     transcode::program::find_program,
 };
@@ -28,56 +28,78 @@ pub(super) fn run(settings: &Settings) -> Result<(), String> {
     print(&report).map_err(|error| error.to_string())?;
     match problems {
         0 => Ok(()),
-        problems => Err(format!("{problems} of {} folders cannot be read", roots.len())),
+        problems => Err(format!("{problems} of {} roots cannot be read", roots.len())),
     }
+}
+
+/// What a check found of a root.
+struct Findings {
+    /// Why it cannot be read.
+    problem: Option<String>,
+    /// More about it, a sentence to a line.
+    notes: Vec<String>,
 }
 
 /// Writes the report of a check. Returns the number of roots that cannot be read.
 fn write_report(
     report: &mut String,
     settings: &Settings,
-    roots: &[NamedDir],
+    roots: &[NamedRootConfig],
     data: &Path,
 ) -> Result<usize, fmt::Error> {
     let deadline = Duration::from_millis(settings.disk_deadline_ms.get());
     // All at the same time, so that several that hang cost one deadline.
-    let listed: Vec<_> = roots.iter().map(|root| list_in_thread(root.dir.clone())).collect();
+    let examined: Vec<_> = roots.iter().map(|root| examine(&root.source)).collect();
     let begun = Instant::now();
     let mut problems = 0;
-    for (NamedDir { name, dir, .. }, listed) in roots.iter().zip(listed) {
+    for (NamedRootConfig { name, source, .. }, findings) in roots.iter().zip(examined) {
         let prefix = name.as_ref().map_or("/media/".to_owned(), |name| format!("/media/{name}/"));
-        let problem = match listed.recv_timeout(deadline.saturating_sub(begun.elapsed())) {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_elapsed) => Some(format!("does not respond within {} ms", deadline.as_millis())),
-        };
+        let findings = findings.recv_timeout(deadline.saturating_sub(begun.elapsed()));
+        let Findings { problem, notes } = findings.unwrap_or_else(|_elapsed| Findings {
+            problem: Some(format!("does not respond within {} ms", deadline.as_millis())),
+            notes: Vec::new(),
+        });
         match problem {
-            None => writeln!(report, "{prefix}  from  {}", dir.display())?,
+            None => writeln!(report, "{prefix}  from  {source}")?,
             Some(problem) => {
-                writeln!(report, "{prefix}  from  {}: {problem}", dir.display())?;
+                writeln!(report, "{prefix}  from  {source}: {problem}")?;
                 problems += 1;
             }
+        }
+        for note in notes {
+            writeln!(report, "        {note}")?;
         }
     }
     writeln!(report, "listen  {}", settings.listen)?;
     writeln!(report, "data    {}", data.display())?;
+    if roots.iter().any(|root| root.source.folder().is_none()) {
+        writeln!(report, "cache   {}", settings.cache_folder(data).display())?;
+    }
     let ffmpeg = find_program("ffmpeg").map(|program| program.display().to_string());
     writeln!(report, "ffmpeg  {}", ffmpeg.as_deref().unwrap_or("not found"))?;
     Ok(problems)
 }
 
-/// Lists a folder, or opens a file, in a thread of its own, which may hang.
-fn list_in_thread(path: PathBuf) -> mpsc::Receiver<io::Result<()>> {
-    let (sender, listed) = mpsc::channel();
+/// Examines a root in a thread of its own, which may hang.
+fn examine(source: &RootSource) -> mpsc::Receiver<Findings> {
+    let (sender, findings) = mpsc::channel();
+    let source = source.clone();
     thread::spawn(move || {
-        // The first entry: opening alone succeeds on some disks that hang.
-        let first = match fs::read_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                fs::File::open(&path).map(drop)
-            }
-            entries => entries.and_then(|mut entries| entries.next().transpose()).map(drop),
+        let problem = match source {
+            RootSource::Folder(dir) => list(&dir).err().map(|error| error.to_string()),
+            RootSource::Bucket(_) => Some("buckets are not served yet".to_owned()),
         };
-        sender.send(first)
+        sender.send(Findings { problem, notes: Vec::new() })
     });
-    listed
+    findings
+}
+
+/// Reads the first entry of a folder: opening alone succeeds on some disks that hang. Opens a file.
+fn list(path: &Path) -> io::Result<()> {
+    match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            fs::File::open(path).map(drop)
+        }
+        entries => entries.and_then(|mut entries| entries.next().transpose()).map(drop),
+    }
 }

@@ -3,7 +3,7 @@
 //! Workers are other processes, and jobs are deleted after a while. So the server reads the changes of the
 //! queue since it started, whenever it is asked for its metrics.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
 
@@ -15,7 +15,7 @@ use crate::{
 /// Jobs in one read of the database.
 const PAGE: u32 = 500;
 
-/// Bounds of the durations of jobs, of which some take hours, in microseconds.
+/// Bounds of the durations and waits of jobs, of which some take hours, in microseconds.
 const DURATION_BOUNDS_US: [u64; 10] = [
     100_000,
     500_000,
@@ -33,12 +33,16 @@ const DURATION_BOUNDS_US: [u64; 10] = [
 #[derive(Debug, Default)]
 pub struct JobCounts(Mutex<Counted>);
 
+/// Times of jobs by kind.
+type ByKind = BTreeMap<String, Arc<Histogram>>;
+
 #[derive(Debug, Default)]
 struct Counted {
     /// The number of the last change that was counted.
     last: i64,
     ended: BTreeMap<(String, &'static str), u64>,
-    durations: BTreeMap<String, Arc<Histogram>>,
+    durations: ByKind,
+    waits: ByKind,
 }
 
 impl JobCounts {
@@ -77,20 +81,26 @@ impl Counted {
         }
         *self.ended.entry((job.kind.clone(), job.state.as_str())).or_default() += 1;
         if let (Some(started_ms), Some(finished_ms)) = (job.started_ms, job.finished_ms) {
-            let ms = u64::try_from(finished_ms - started_ms).unwrap_or_default();
-            let durations = self.durations.entry(job.kind.clone());
-            let histogram =
-                durations.or_insert_with(|| Arc::new(Histogram::new(&DURATION_BOUNDS_US)));
-            histogram.observe(std::time::Duration::from_millis(ms));
+            observe(&mut self.durations, &job.kind, finished_ms - started_ms);
+            observe(&mut self.waits, &job.kind, started_ms - job.created_ms);
         }
     }
 
     fn jobs_ended(&self) -> JobsEnded {
         let counts = self.ended.iter().map(|((kind, end), count)| (kind.clone(), *end, *count));
-        let durations = self.durations.iter();
+        let by_kind = |all: &ByKind| {
+            all.iter().map(|(kind, times)| (kind.clone(), Arc::clone(times))).collect()
+        };
         JobsEnded {
             counts: counts.collect(),
-            durations: durations.map(|(kind, all)| (kind.clone(), Arc::clone(all))).collect(),
+            durations: by_kind(&self.durations),
+            waits: by_kind(&self.waits),
         }
     }
+}
+
+fn observe(times: &mut ByKind, kind: &str, ms: i64) {
+    let new = || Arc::new(Histogram::new(&DURATION_BOUNDS_US));
+    let histogram = times.entry(kind.to_owned()).or_insert_with(new);
+    histogram.observe(Duration::from_millis(u64::try_from(ms).unwrap_or_default()));
 }

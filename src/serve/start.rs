@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::descriptors::DescriptorPlan;
 use crate::{
-    config::{ConfigError, NamedDir, Settings},
+    config::{ConfigError, NamedRootConfig, RootSource, Settings},
     extent::{
         Place,
         disk::{Buffers, DiskPoolSettings, Root, RootSettings},
@@ -43,6 +43,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// A root is a bucket.
+    #[error("{0} is a bucket, which this version does not serve yet")]
+    Bucket(String),
     /// The data folder cannot be created.
     #[error("cannot use the data folder {}: {error}; choose another with --data", dir.display())]
     Data {
@@ -112,11 +115,15 @@ pub fn open_data(settings: &Settings) -> Result<PathBuf, StartError> {
 pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartError> {
     let buffers = Buffers::new(settings.body_buffers_mib.count().saturating_mul(1 << 20));
     let defaults = root_settings(settings);
-    let open = settings.named_roots()?.into_iter().map(|NamedDir { name, dir, is_overwritten }| {
+    let mut open = Vec::new();
+    for NamedRootConfig { name, source, is_overwritten } in settings.named_roots()? {
+        let RootSource::Folder(dir) = source else {
+            return Err(StartError::Bucket(source.to_string()));
+        };
         let quiet_period = defaults.quiet_period.filter(|_| !is_overwritten);
         let root_settings = RootSettings { quiet_period, ..defaults };
-        open_root(name, dir, buffers.clone(), root_settings)
-    });
+        open.push(open_root(name, dir, buffers.clone(), root_settings));
+    }
     let (roots, mut errors): (Vec<_>, Vec<_>) = join_all(open).await.into_iter().unzip();
     if errors.iter().all(Option::is_some)
         && let Some(error) = errors.iter_mut().find_map(Option::take)

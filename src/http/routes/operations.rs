@@ -84,7 +84,9 @@ fn worker(site: &Site) -> String {
 
 /// `/metrics`: counters, gauges and histograms, for Prometheus.
 pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    let (queue, jobs_ended) = jobs(&site).await.unwrap_or_default();
+    let jobs = jobs(&site).await;
+    let database_is_up = jobs.is_some();
+    let (queue, jobs_ended) = jobs.unwrap_or_default();
     let process = site.spawn_blocking_limited(ProcessUse::read).await.unwrap_or_default();
     let snapshot = Snapshot {
         titles: site.titles.library.catalog.len(),
@@ -92,7 +94,10 @@ pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         caches: caches(&site),
         response_memory_bytes: site.response_memory.used_bytes(),
         clip_layouts: site.titles.clips.computed(),
+        buckets: Vec::new(),
+        bucket_cache: None,
         worker_is_up: worker_is_up(&site),
+        database_is_up,
         queue,
         jobs_ended,
         process,

@@ -83,10 +83,24 @@ impl Bucket {
     /// A new, empty bucket.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("bucket-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let bucket = Self { address: server(), name };
-        bucket.request("PUT", &format!("/{}", bucket.name), &[]);
+        Self::named(&format!("bucket-{}", COUNT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// A bucket with this name, which is new unless a test has made it.
+    pub fn named(name: &str) -> Self {
+        let bucket = Self { address: server(), name: name.to_owned() };
+        bucket.request("PUT", &format!("/{name}"), &[]);
         bucket
+    }
+
+    /// The variables of the environment that lead to the server.
+    pub fn environment(&self) -> [(&'static str, String); 4] {
+        [
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+        ]
     }
 
     /// A new, empty bucket that keeps the versions of its objects.
