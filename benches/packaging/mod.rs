@@ -21,8 +21,8 @@ use std::{
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use headwater::{
     extent::{
-        ReadAt, ReadError, Source,
-        disk::{Buffers, DiskPoolSettings, File, Root, RootSettings},
+        File, Place, ReadAt, ReadError, Source,
+        disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     },
     movie::{Movie, Track},
     package::{
@@ -143,7 +143,8 @@ impl SourceFile {
         };
         let root = Root::open("bench", folder.path(), Buffers::new(1 << 20), settings);
         let root = runtime.block_on(root).expect("a root");
-        let file = runtime.block_on(root.open_file(Path::new("movie.mp4"))).expect("a file");
+        let place = Place::from(root);
+        let file = runtime.block_on(place.open_file(Path::new("movie.mp4"))).expect("a file");
         // Fills the page cache.
         let mut index = vec![0; memory.tail.len()];
         file.blocking_reader().read_exact_at(memory.tail_at, &mut index).expect("read");

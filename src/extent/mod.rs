@@ -1,14 +1,17 @@
 //! The core idea: a body is an ordered list of extents whose length is known before its first byte.
 //!
 //! [`content`] is the list with its metadata, [`source`] the trait of everything that has bytes outside of
-//! memory, and [`disk`] the kind at the bottom: a regular file below a library root. A [`VirtualSource`] is
-//! a source of which only a window at a time is a list of extents. Parsers that jump in a source
-//! [read at](ReadAt) offsets. [`ResponseMemory`] bounds what all bodies in progress hold. This folder deals
-//! with bytes and time, and depends on no status code, movie or socket.
+//! memory, and [`File`] the kind at the bottom: a file of a library root, whose [`Place`] is a folder. [`disk`]
+//! has folders and their open files. A [`VirtualSource`] is a source of which only a window at a time is a
+//! list of extents. Parsers that jump in a source [read at](ReadAt) offsets. [`ResponseMemory`] bounds what all
+//! bodies in progress hold. This folder deals with bytes and time, and depends on no status code, movie or
+//! socket.
 
 pub mod bucket;
 pub mod content;
 pub mod disk;
+pub mod file;
+pub mod place;
 mod read_at;
 mod response_memory;
 pub mod source;
@@ -16,6 +19,8 @@ pub mod text;
 mod virtual_source;
 
 pub use content::{Caching, Content, Extent, Extents, Validator};
+pub use file::File;
+pub use place::Place;
 pub use read_at::ReadAt;
 pub use response_memory::{Charge, Exhausted, ResponseMemory};
 pub use source::{ReadError, Source};

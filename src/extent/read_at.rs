@@ -6,9 +6,9 @@ use super::ReadError;
 /// apart in its file.
 ///
 /// One parser serves two readers of an open file: the
-/// [nonblocking](super::disk::File::nonblocking_reader) one for I/O threads, where a read that would wait
+/// [nonblocking](super::File::nonblocking_reader) one for I/O threads, where a read that would wait
 /// is [an error of its own](ReadError::would_wait), and the
-/// [blocking](super::disk::File::blocking_reader) one for the disk pool.
+/// [blocking](super::File::blocking_reader) one for the disk pool.
 pub trait ReadAt {
     /// The length in bytes.
     fn len(&self) -> u64;

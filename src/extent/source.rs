@@ -5,7 +5,7 @@ use std::{fmt, io, ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use super::{disk::File, virtual_source::VirtualSource};
+use super::{File, virtual_source::VirtualSource};
 
 /// An open byte source that is immutable by contract: *every read of the same range returns the same
 /// bytes, those of the version that was opened, or an error.*

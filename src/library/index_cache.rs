@@ -6,10 +6,7 @@ use quick_cache::{Weighter, sync::Cache};
 
 use super::CacheLookups;
 use crate::{
-    extent::{
-        ReadError,
-        disk::{File, Identity},
-    },
+    extent::{File, ReadError, disk::Identity},
     movie::{Movie, MovieRefused},
 };
 

@@ -39,7 +39,10 @@ pub use index_cache::{Index, IndexCache};
 pub use path::{MediaPath, PathRefused};
 pub use sidecars::Sidecars;
 
-use crate::extent::disk::{EntryKind, File, Identity, OpenError, Root};
+use crate::extent::{
+    File, Place,
+    disk::{EntryKind, Identity, OpenError},
+};
 
 /// The roots with their titles.
 #[derive(Debug)]
@@ -60,8 +63,8 @@ pub struct Library {
 pub struct NamedRoot {
     /// `None` for the only root.
     pub name: Option<String>,
-    /// The directory.
-    pub root: Arc<Root>,
+    /// Where its files are.
+    pub root: Place,
     /// The only file that it serves; `None` serves all.
     only: Option<single_file::OnlyFile>,
     /// Notified when the root's path leads to another directory, which is then watched instead.
@@ -79,8 +82,8 @@ pub struct RootStatus {
 
 impl NamedRoot {
     /// A root under a name.
-    pub fn new(name: Option<String>, root: Arc<Root>) -> Self {
-        Self { name, root, only: None, replaced: Notify::new() }
+    pub fn new(name: Option<String>, root: impl Into<Place>) -> Self {
+        Self { name, root: root.into(), only: None, replaced: Notify::new() }
     }
 }
 
@@ -149,7 +152,7 @@ impl Library {
     }
 
     /// The root that a path leads into, and the rest of the path.
-    fn resolve<'a>(&self, path: &'a MediaPath) -> Option<(&Arc<Root>, &'a Path)> {
+    fn resolve<'a>(&self, path: &'a MediaPath) -> Option<(&Place, &'a Path)> {
         let (named, relative) = match self.roots.as_slice() {
             [named @ NamedRoot { name: None, .. }] => (named, path.as_path()),
             roots => {

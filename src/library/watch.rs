@@ -49,6 +49,9 @@ impl Library {
     /// If the kernel cannot watch (network file systems, too many directories, FreeBSD), only scans find
     /// changes.
     pub async fn keep_watching(self: Arc<Self>, root: usize) {
+        if self.roots()[root].root.watchable().is_none() {
+            return;
+        }
         let changed_paths = Arc::new(ChangedPaths::default());
         if !self.roots()[root].root.is_open() {
             self.roots()[root].replaced.notified().await;

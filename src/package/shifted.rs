@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 
-use crate::extent::{ReadAt, ReadError, Source, disk::File};
+use crate::extent::{File, ReadAt, ReadError, Source};
 
 /// A table of offsets (`stco`, `co64` and `saio`, ISO/IEC 14496-12 sections 8.7.5 and 8.7.9): the entries
 /// of the file, each with a shift added on read. The table of a long movie has megabytes, so it is not kept

@@ -17,7 +17,10 @@ use tracing::warn;
 use super::descriptors::DescriptorPlan;
 use crate::{
     config::{ConfigError, NamedRootConfig, RootSource, Settings},
-    extent::disk::{Buffers, DiskPoolSettings, Root, RootSettings},
+    extent::{
+        Place,
+        disk::{Buffers, DiskPoolSettings, Root, RootSettings},
+    },
     library::{IndexCache, Library, NamedRoot, media_type},
     store::{DatabaseError, artifacts::ArtifactStore},
     transcode::ffmpeg::NotInstalled,
@@ -168,12 +171,10 @@ async fn open_root(
 }
 
 /// Opens the folder of published artifacts for reading.
-pub async fn open_artifacts(
-    artifacts: &ArtifactStore,
-    settings: &Settings,
-) -> io::Result<Arc<Root>> {
+pub async fn open_artifacts(artifacts: &ArtifactStore, settings: &Settings) -> io::Result<Place> {
     let buffers = Buffers::new(ARTIFACT_BUFFERS_BYTES);
-    Root::open("artifacts", artifacts.published_dir(), buffers, root_settings(settings)).await
+    let folder = artifacts.published_dir();
+    Ok(Root::open("artifacts", folder, buffers, root_settings(settings)).await?.into())
 }
 
 /// The settings of roots and of the artifacts.

@@ -21,7 +21,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     config::{LogFormat, Settings},
-    extent::disk::Root,
+    extent::Place,
     jobs::{supervisor::KEEPALIVE_INTERVAL, worker::Worker},
     queue::Queue,
     serve::start::{self, StartError},
@@ -117,7 +117,7 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
     let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
     let artifact_root = start::open_artifacts(&artifacts, settings).await?;
-    tokio::spawn(close_removed(Arc::clone(&artifact_root)));
+    tokio::spawn(close_removed(artifact_root.clone()));
     let chunk_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
     let runner = JobRunner {
         library,
@@ -148,7 +148,7 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
 }
 
 /// Closes artifacts that a server has evicted, so that their disk space is free.
-async fn close_removed(artifacts: Arc<Root>) {
+async fn close_removed(artifacts: Place) {
     let mut ticks = interval(CLOSE_INTERVAL);
     loop {
         ticks.tick().await;

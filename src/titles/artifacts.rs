@@ -23,7 +23,7 @@ use tokio::{
 use super::{Error, job_ends::JobEnds, readiness::Waiting};
 use crate::{
     background::{Abandonment, Background},
-    extent::disk::{File, OpenError, Root},
+    extent::{File, Place, disk::OpenError},
     jobs::supervisor::{Supervisor, WorkerState},
     library::CacheLookups,
     queue::{Class, Job, Queue, QueueError, State},
@@ -83,7 +83,7 @@ pub type Renditions = Arc<[(String, i64)]>;
 pub struct Artifacts {
     queue: Queue,
     /// The folder of the artifacts.
-    root: Arc<Root>,
+    root: Place,
     /// The tokens that name folders, by key.
     known: Cache<String, i64>,
     /// The keys of artifacts that were used since the last [`Artifacts::take_used`].
@@ -109,7 +109,7 @@ impl Artifacts {
     /// connections.
     pub fn new(
         queue: Queue,
-        root: Arc<Root>,
+        root: Place,
         supervisor: Supervisor,
         runtime: Handle,
         unavailable: Option<&'static str>,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Error, Titles, readiness::Waiting, remux::RemuxStart};
 use crate::{
-    extent::{ReadError, disk::File},
+    extent::{File, ReadError},
     library::{Facts, MediaPath, Title, TitleKind, sidecars::is_set},
     movie::{
         Movie, Track,

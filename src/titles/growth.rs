@@ -11,7 +11,7 @@ use std::{
 
 use super::Titles;
 use crate::{
-    extent::disk::File,
+    extent::File,
     library::{Index, MediaPath},
     movie::MovieRefused,
 };

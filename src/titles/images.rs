@@ -11,10 +11,7 @@ use super::{
     readiness::Waiting,
 };
 use crate::{
-    extent::{
-        Caching, Content, Extent, Extents, Validator,
-        disk::{File, Version},
-    },
+    extent::{Caching, Content, Extent, Extents, File, Validator, disk::Version},
     library::MediaPath,
     package::{
         stills::{self, StillsError},

@@ -17,7 +17,7 @@ use super::{
     texts,
 };
 use crate::{
-    extent::{Caching, ReadError, Text, disk::File},
+    extent::{Caching, File, ReadError, Text},
     library::{Index, MediaPath, sidecar_name::Sidecar},
     movie::MovieRefused,
     package::{

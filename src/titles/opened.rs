@@ -10,7 +10,7 @@ use super::{
     remux::{self, RemuxStart, Remuxed},
 };
 use crate::{
-    extent::disk::{File, Version},
+    extent::{File, disk::Version},
     library::{Index, MediaPath},
     movie::Movie,
     package::title,

@@ -19,10 +19,7 @@ use super::{
     short_file::read_all,
 };
 use crate::{
-    extent::{
-        Extent, Extents, Source as _,
-        disk::{File, Version},
-    },
+    extent::{Extent, Extents, File, Source as _, disk::Version},
     library::{MediaPath, media_type},
     movie::{Movie, MovieRefused},
     package::inspect::remux::Progress,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::extent::{ReadError, Source as _, disk::File};
+use crate::extent::{File, ReadError, Source as _};
 
 /// Reads all bytes of a short file.
 pub async fn read_all(file: &Arc<File>) -> Result<Bytes, ReadError> {

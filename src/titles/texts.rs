@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     extent::{
-        Caching, Text,
-        disk::{File, Identity, OpenError, Version},
+        Caching, File, Text,
+        disk::{Identity, OpenError, Version},
     },
     library::{MediaPath, Sidecars, sidecar_name::Sidecar},
     movie::{Movie, SegmentStart},

@@ -1,8 +1,8 @@
 //! Several short extents that one sendmsg(2) sends.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, os::fd::AsFd as _, sync::Arc};
 
-use crate::extent::{Extent, Extents, Source, disk::File};
+use crate::extent::{Extent, Extents, File, Source};
 use crate::sys::net::{Mapping, SLICES_MAX, Slice};
 
 /// Consecutive extents of one file below this length, in bytes, are sent together by sendmsg(2); from this
@@ -48,7 +48,8 @@ impl GatherBatch {
                     Some(batch) if !Arc::ptr_eq(&batch.source, source) => break,
                     Some(batch) => batch.span.start.min(range.start)..batch.span.end.max(range.end),
                 };
-                if span.end - span.start > SPAN_BYTES {
+                let is_held = || source.as_file().is_some_and(|file| file.holds(&span));
+                if span.end - span.start > SPAN_BYTES || !is_held() {
                     break;
                 }
                 source_count += 1;
@@ -85,7 +86,7 @@ impl GatherBatch {
         extents: &'a Extents,
         first: usize,
         sent: u64,
-        mapping: &'a Mapping,
+        mapping: &'a FileMapping,
     ) -> impl Iterator<Item = Slice<'a>> {
         (first..first + self.count).filter_map(move |number| {
             let skipped = if number == first { sent } else { 0 };
@@ -93,10 +94,38 @@ impl GatherBatch {
                 Extent::Memory(bytes) => {
                     Slice::Memory(&bytes[usize::try_from(skipped).expect("it is in memory")..])
                 }
-                Extent::Source { range, .. } => {
-                    Slice::Mapped(mapping, range.start + skipped..range.end)
-                }
+                Extent::Source { range, .. } => mapping.slice(&(range.start + skipped..range.end)),
             })
         })
+    }
+}
+
+/// A mapped range of a file.
+pub(super) struct FileMapping {
+    mapping: Mapping,
+    /// The offset in the file of the first byte behind the mapped descriptor.
+    base: u64,
+}
+
+impl FileMapping {
+    /// Maps a range; `None` if no descriptor holds it, or the address space is full.
+    pub(super) fn new(file: &File, range: &Range<u64>) -> Option<Self> {
+        let piece = file.whole_piece(range)?;
+        let mapping = Mapping::new(piece.as_fd(), &piece.front(range.end - range.start)).ok()?;
+        Some(Self { mapping, base: range.start - piece.offset })
+    }
+
+    /// Whether a range of the file is mapped.
+    pub(super) fn covers(&self, range: &Range<u64>) -> bool {
+        range.start >= self.base && self.mapping.covers(&self.behind(range))
+    }
+
+    /// A range of the file that is mapped.
+    fn slice(&self, range: &Range<u64>) -> Slice<'_> {
+        Slice::Mapped(&self.mapping, self.behind(range))
+    }
+
+    fn behind(&self, range: &Range<u64>) -> Range<u64> {
+        range.start - self.base..range.end - self.base
     }
 }

@@ -8,13 +8,13 @@
 use std::{
     cell::RefCell,
     ops::Range,
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, BorrowedFd},
     time::{Duration, Instant},
 };
 
 use futures::future::BoxFuture;
 
-use crate::extent::{ReadError, disk::File};
+use crate::extent::{File, ReadError};
 use crate::sys::net;
 
 /// The unit of checks, in bytes.
@@ -72,6 +72,9 @@ impl PageCache {
     pub(super) fn is_cached(&self, file: &File, range: &Range<u64>, now: Instant) -> bool {
         touched_blocks(file, range).all(|(key, start)| {
             let part = range.start.max(start) - start..(range.end - start).min(BLOCK_BYTES);
+            if !file.holds(&(start + part.start..start + part.end)) {
+                return false;
+            }
             let needed = subblock_mask(&part);
             let state = self.state(key).filter(|state| state.is_remembered(now));
             let cached = state.filter(|state| state.is_fresh(now)).map_or(0, |state| state.cached);
@@ -80,7 +83,7 @@ impl PageCache {
             }
             let was_whole = state.filter(|state| state.cached == ALL);
             if let Some(state) = was_whole
-                && net::is_still_cached(file.as_fd(), &subblock_range(file, start, ALL))
+                && check_by(net::is_still_cached, file, start, ALL) == ALL
             {
                 self.put(BlockState { since: now, ..state });
                 return true;
@@ -88,9 +91,9 @@ impl PageCache {
             // Checks the whole block at once, but only the needed part of a block that was partial before.
             let is_partial = state.is_some() && was_whole.is_none();
             let candidates = if is_partial { needed } else { ALL };
-            let mut found = check(file, start, candidates);
+            let mut found = check_by(net::is_cached, file, start, candidates);
             if found == 0 && candidates != needed {
-                found = check(file, start, needed);
+                found = check_by(net::is_cached, file, start, needed);
             }
             self.record(key, cached | found, now);
             found != 0
@@ -115,13 +118,12 @@ impl PageCache {
             self.put(BlockState { key, since: now, cached: 0, was_missed: true });
         }
         let as_folios = was_missed || range.end - range.start >= FOLIO_MIN_BYTES;
-        let file_bytes = file.identity().size;
-        file.fill(move |descriptor| {
+        file.fill(range, move |descriptor, range, end| {
             // Another request may have waited for the same range.
             match () {
-                () if net::is_cached(descriptor, &range) => Ok(()),
-                () if as_folios => net::populate(descriptor, &range, file_bytes),
-                () => net::read_into_page_cache(descriptor, &range),
+                () if net::is_cached(descriptor, range) => Ok(()),
+                () if as_folios => net::populate(descriptor, range, end),
+                () => net::read_into_page_cache(descriptor, range),
             }
         })
     }
@@ -186,8 +188,16 @@ fn touched_blocks(file: &File, range: &Range<u64>) -> impl Iterator<Item = (u64,
 }
 
 /// Returns these subblocks of the block at `start` if all of them are in the page cache, else none.
-fn check(file: &File, start: u64, subblocks: u16) -> u16 {
-    let is_cached = net::is_cached(file.as_fd(), &subblock_range(file, start, subblocks));
+fn check_by(
+    is_cached: fn(BorrowedFd<'_>, &Range<u64>) -> bool,
+    file: &File,
+    start: u64,
+    subblocks: u16,
+) -> u16 {
+    let range = subblock_range(file, start, subblocks);
+    let piece = file.whole_piece(&range);
+    let is_cached =
+        piece.is_some_and(|piece| is_cached(piece.as_fd(), &piece.front(range.end - range.start)));
     if is_cached { subblocks } else { 0 }
 }
 

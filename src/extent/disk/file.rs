@@ -370,47 +370,14 @@ impl File {
         .boxed()
     }
 
-    /// Runs a call on a thread of the file's disk pool, where it may read.
-    pub fn run_in_pool<T: Send + 'static>(
-        self: &Arc<Self>,
-        call: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> BoxFuture<'static, Result<T, Unavailable>> {
-        self.run_in(&self.descriptor.pool, call)
+    /// The threads for calls that may wait for the file's disk.
+    pub fn pool(&self) -> &Arc<DiskPool> {
+        &self.descriptor.pool
     }
 
-    /// As [`run_in_pool`](Self::run_in_pool), for a call that computes more than it reads: it may take some
-    /// ten milliseconds of the processor, and must not keep reads waiting for so long.
-    pub fn compute<T: Send + 'static>(
-        self: &Arc<Self>,
-        call: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> BoxFuture<'static, Result<T, Unavailable>> {
-        self.run_in(&self.descriptor.compute, call)
-    }
-
-    /// As [`compute`](Self::compute), for a result of this state of the file that others may wait for
-    /// too: those [join](Self::join_computation).
-    pub fn compute_joinable<T: Send + 'static>(
-        self: &Arc<Self>,
-        call: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> BoxFuture<'static, Result<T, Unavailable>> {
-        let (file, client) = (Arc::clone(self), ClientKey::current());
-        let (pool, key) = (Arc::clone(&self.descriptor.compute), self.identity);
-        async move { pool.run_joinable(client, &key, move || call(&file)).await }.boxed()
-    }
-
-    /// Lets the [joinable](Self::compute_joinable) computation of this state of the file, if one waits, run
-    /// at a turn of the present client too.
-    pub fn join_computation(&self) {
-        self.descriptor.compute.join(ClientKey::current(), &self.identity);
-    }
-
-    fn run_in<T: Send + 'static>(
-        self: &Arc<Self>,
-        pool: &Arc<DiskPool>,
-        call: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> BoxFuture<'static, Result<T, Unavailable>> {
-        let (file, pool, client) = (Arc::clone(self), Arc::clone(pool), ClientKey::current());
-        async move { pool.run(client, move || call(&file)).await }.boxed()
+    /// The threads for calls that read the file and compute much from it.
+    pub fn compute_pool(&self) -> &Arc<DiskPool> {
+        &self.descriptor.compute
     }
 
     /// The same open file in its present state.
@@ -544,10 +511,6 @@ impl Source for File {
             Ok(buffer.freeze(read))
         };
         async move { pool.run_progressing(client, call).await? }.boxed()
-    }
-
-    fn as_file(&self) -> Option<&File> {
-        Some(self)
     }
 }
 

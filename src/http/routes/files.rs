@@ -13,7 +13,7 @@ use actix_web::{
 
 use super::{Read, finish, follow, path_behind, read_method};
 use crate::{
-    extent::{Caching, Content, Extent, Extents, Source as _, Text, disk::File},
+    extent::{Caching, Content, Extent, Extents, File, Source as _, Text},
     http::{
         Error, Site, content_coding, cors,
         fields::{RequestFields, ResponseFields, parse_get_or_head},

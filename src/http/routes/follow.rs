@@ -13,10 +13,7 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 
 use crate::{
-    extent::{
-        ReadError, Source as _,
-        disk::{File, Unavailable},
-    },
+    extent::{File, ReadError, Source as _, disk::Unavailable},
     http::{Error, Site, following::endless, respond},
     library::{FileSubscription, Library, MediaPath},
     shares::{ClientKey, REVOKED, Share},

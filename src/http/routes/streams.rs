@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use super::{Read, finish, images, read_method};
 use crate::{
-    extent::{Text, disk::File},
+    extent::{File, Text},
     http::{
         Error, Site, cors,
         fields::{RequestFields, ResponseFields, parse_get_or_head},

@@ -15,7 +15,7 @@ use quicktime::{Mp4Form, mp4_form};
 
 use super::{boxes::Writer, shifted::ShiftedOffsets, track_boxes};
 use crate::{
-    extent::{Extent, Extents, ReadAt, ReadError, Source, disk::File},
+    extent::{Extent, Extents, File, ReadAt, ReadError, Source},
     movie::{FourCc, Header, Movie, Track, children},
 };
 

@@ -1,7 +1,7 @@
 //! Calls for the network that not every system has: the page cache, sends from it, and socket options.
 //!
 //! This is the seam between Linux and other systems. On other systems no file is
-//! [sendable](crate::extent::disk::File::is_sendable): extents are read into buffers
+//! [sendable](crate::extent::File::is_sendable): extents are read into buffers
 //! ([`wire::body`](crate::wire::body)), and the page cache is not used.
 
 use std::{io, ops::Range, os::fd::BorrowedFd};

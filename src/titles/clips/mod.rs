@@ -25,10 +25,7 @@ use tokio::runtime::Handle;
 use self::source::VirtualClip;
 use super::{Error, opened::Opened, readiness::Waiting};
 use crate::{
-    extent::{
-        Extent, Extents, ReadError, ResponseMemory,
-        disk::{File, Identity},
-    },
+    extent::{Extent, Extents, File, ReadError, ResponseMemory, disk::Identity},
     library::Library,
     movie::Movie,
     package::clip::{self, Clip, ClipRefused, Layout, WINDOW_BYTES_MAX},

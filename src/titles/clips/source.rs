@@ -7,7 +7,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{Built, Clips, Key};
 use crate::{
-    extent::{Charge, Extent, Extents, ReadError, Source, Totals, VirtualSource, disk::File},
+    extent::{Charge, Extent, Extents, File, ReadError, Source, Totals, VirtualSource},
     package::clip::Layout,
     titles::Error,
 };

@@ -19,7 +19,7 @@ use super::{
     text_files, texts,
 };
 use crate::{
-    extent::disk::File,
+    extent::File,
     library::{MediaPath, TitleKind, sidecars::is_set},
     movie::MovieRefused,
     package::inspect::{foreign::Foreign, playable::Playable},

@@ -27,7 +27,7 @@ use super::{
     renditions::remux::REMUX_FILE,
 };
 use crate::{
-    extent::disk::{File, Root},
+    extent::{File, Place},
     library::{Library, MediaPath},
     movie::Movie,
     package::title,
@@ -45,7 +45,7 @@ pub struct JobRunner {
     /// The folder of artifacts.
     pub artifacts: ArtifactStore,
     /// The same folder as a root, to read remuxed movies as titles are read.
-    pub artifact_root: Arc<Root>,
+    pub artifact_root: Place,
     /// The maximum size of all artifacts together, in bytes.
     pub artifacts_max_bytes: u64,
     /// The decoder and encoder.
@@ -111,7 +111,9 @@ impl Source {
 
     /// A file for ffmpeg, which messages call by the title's name.
     fn name_input(&self, file: &File) -> Result<InputFile, Failure> {
-        let fd = file.as_fd().try_clone_to_owned().map_err(Failure::transient)?;
+        let piece = file.whole_piece(&(0..file.identity().size));
+        let piece = piece.ok_or_else(|| Failure::transient("the file is in parts"))?;
+        let fd = piece.as_fd().try_clone_to_owned().map_err(Failure::transient)?;
         let name = self.path.display_name();
         Ok(InputFile { fd, name })
     }

@@ -15,10 +15,7 @@ use super::{
     renditions::{as_millis, permille},
 };
 use crate::{
-    extent::{
-        ReadError,
-        disk::{File, PlainFile},
-    },
+    extent::{File, ReadError, disk::PlainFile},
     movie::{Movie, matroska_languages},
     package::{
         text::{self, Parsed},

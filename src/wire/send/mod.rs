@@ -34,13 +34,13 @@ use self::{
 use super::{
     body::{ExtentBody, ResponseObserver},
     connection::Protocol,
-    gather_batch::GatherBatch,
+    gather_batch::{FileMapping, GatherBatch},
     io_thread::IoThread,
     socket::Socket,
 };
 use crate::{
-    extent::{Extent, Extents, ReadError, Source, disk::File},
-    sys::net::{self, Mapping, Slice},
+    extent::{Extent, Extents, File, ReadError, Source},
+    sys::net::{self, Slice},
     telemetry::SentBy,
 };
 
@@ -93,7 +93,7 @@ pub(super) struct ResponseSender {
     /// Whether the file cannot be mapped, so that each of its extents is sent on its own.
     cannot_map: bool,
     /// A mapping to send slices from, and its file.
-    mapping: Option<(Arc<dyn Source>, Mapping)>,
+    mapping: Option<(Arc<dyn Source>, FileMapping)>,
 }
 
 impl ResponseSender {
@@ -305,17 +305,23 @@ impl ResponseSender {
             return Poll::Ready(Ok(Some(0)));
         }
         let references = socket.page_references();
-        if !references.prepare(file) {
+        if file.changeable().is_some_and(|file| !references.prepare(file)) {
             return Poll::Ready(Ok(None));
         }
         ready!(self.poll_memory(cx, socket, observer, true))?;
         self.check(file)?;
-        let bytes = (window.end - window.start).min(self.turn_bytes_max(socket));
+        let Some(piece) = file.piece(window.start) else {
+            return Poll::Ready(Ok(None));
+        };
+        let bytes = (window.end - window.start).min(self.turn_bytes_max(socket)).min(piece.len);
         let max = usize::try_from(bytes).unwrap_or(usize::MAX);
         let mut is_refused = false;
         let send = |fd: BorrowedFd<'_>| {
-            let sendfile = || net::sendfile(fd, file.as_fd(), window.start, max);
-            let sent = references.send_by_reference(file, sendfile);
+            let sendfile = || net::sendfile(fd, piece.as_fd(), piece.offset, max);
+            let sent = match file.changeable() {
+                Some(file) => references.send_by_reference(file, sendfile),
+                None => Some(sendfile()),
+            };
             is_refused = sent.is_none();
             sent.unwrap_or(Err(io::ErrorKind::ResourceBusy.into()))
         };
@@ -352,9 +358,9 @@ impl ResponseSender {
             _ => {
                 // One mapping for the rest of the response, if the address space is large enough.
                 let rest = batch.remaining_span(&self.extents, self.current);
-                let mapped = Mapping::new(file.as_fd(), &rest)
-                    .or_else(|_| Mapping::new(file.as_fd(), &batch.span));
-                let Ok(mapping) = mapped else {
+                let mapped =
+                    FileMapping::new(file, &rest).or_else(|| FileMapping::new(file, &batch.span));
+                let Some(mapping) = mapped else {
                     self.cannot_map = true;
                     return Poll::Ready(Ok(0));
                 };
@@ -368,13 +374,20 @@ impl ResponseSender {
         let references = socket.page_references();
         let mut is_refused = false;
         let send = |fd: BorrowedFd<'_>| {
-            let sent = references.send_copied(file, || net::send_slices(fd, &slices, more));
+            let send_slices = || net::send_slices(fd, &slices, more);
+            let sent = match file.changeable() {
+                Some(file) => references.send_copied(file, send_slices),
+                None => Some(send_slices()),
+            };
             is_refused = sent.is_none();
             sent.unwrap_or(Err(io::ErrorKind::ResourceBusy.into()))
         };
         let polled = socket.poll_write(cx, wanted, send);
         drop(slices);
-        self.mapping = Some((Arc::clone(&batch.source), mapping));
+        // An object's shelf may be another one later, with other bytes present.
+        if file.changeable().is_some() {
+            self.mapping = Some((Arc::clone(&batch.source), mapping));
+        }
         let written = ready!(polled);
         if is_refused {
             // A writer waits: the file is not sendable any more, and its extents are copied.

@@ -9,7 +9,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use rustix::io::Errno;
 
 use crate::{
-    extent::{ReadError, disk::File},
+    extent::{File, ReadError},
     wire::io_thread::IoThread,
 };
 

@@ -1,0 +1,3 @@
+//! Objects of a bucket.
+
+mod cache; // the cache on local disk
