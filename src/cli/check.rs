@@ -9,12 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::print::print;
+use super::{check_bucket, findings::Findings, print::print};
 use crate::{
     config::{NamedRootConfig, RootSource, Settings},
     store::DatabaseLocation,
     transcode::program::find_program,
 };
+
+/// Responses of a bucket that a check waits for in turn, and one more for its credentials.
+const BUCKET_RESPONSES: u32 = 5;
 
 /// Prints the address, roots and folders of a server with these settings.
 pub(super) fn run(settings: &Settings) -> Result<(), String> {
@@ -32,14 +35,6 @@ pub(super) fn run(settings: &Settings) -> Result<(), String> {
     }
 }
 
-/// What a check found of a root.
-struct Findings {
-    /// Why it cannot be read.
-    problem: Option<String>,
-    /// More about it, a sentence to a line.
-    notes: Vec<String>,
-}
-
 /// Writes the report of a check. Returns the number of roots that cannot be read.
 fn write_report(
     report: &mut String,
@@ -47,13 +42,20 @@ fn write_report(
     roots: &[NamedRootConfig],
     data: &Path,
 ) -> Result<usize, fmt::Error> {
-    let deadline = Duration::from_millis(settings.disk_deadline_ms.get());
+    let disk_deadline = Duration::from_millis(settings.disk_deadline_ms.get());
+    let bucket_deadline = Duration::from_millis(settings.bucket_deadline_ms.get());
     // All at the same time, so that several that hang cost one deadline.
-    let examined: Vec<_> = roots.iter().map(|root| examine(&root.source)).collect();
+    let examined: Vec<_> =
+        roots.iter().map(|root| examine(&root.source, bucket_deadline)).collect();
     let begun = Instant::now();
     let mut problems = 0;
     for (NamedRootConfig { name, source, .. }, findings) in roots.iter().zip(examined) {
         let prefix = name.as_ref().map_or("/media/".to_owned(), |name| format!("/media/{name}/"));
+        let deadline = match source {
+            RootSource::Folder(_) => disk_deadline,
+            // It has a deadline of its own for each response, and names the one that is late.
+            RootSource::Bucket(_) => bucket_deadline.saturating_mul(BUCKET_RESPONSES),
+        };
         let findings = findings.recv_timeout(deadline.saturating_sub(begun.elapsed()));
         let Findings { problem, notes } = findings.unwrap_or_else(|_elapsed| Findings {
             problem: Some(format!("does not respond within {} ms", deadline.as_millis())),
@@ -80,16 +82,18 @@ fn write_report(
     Ok(problems)
 }
 
-/// Examines a root in a thread of its own, which may hang.
-fn examine(source: &RootSource) -> mpsc::Receiver<Findings> {
+/// Examines a root in a thread of its own, which may hang. A response of a bucket may take so long.
+fn examine(source: &RootSource, bucket_deadline: Duration) -> mpsc::Receiver<Findings> {
     let (sender, findings) = mpsc::channel();
     let source = source.clone();
     thread::spawn(move || {
-        let problem = match source {
-            RootSource::Folder(dir) => list(&dir).err().map(|error| error.to_string()),
-            RootSource::Bucket(_) => Some("buckets are not served yet".to_owned()),
-        };
-        sender.send(Findings { problem, notes: Vec::new() })
+        sender.send(match source {
+            RootSource::Folder(dir) => Findings {
+                problem: list(&dir).err().map(|error| error.to_string()),
+                notes: Vec::new(),
+            },
+            RootSource::Bucket(bucket) => check_bucket::examine(&bucket, bucket_deadline),
+        })
     });
     findings
 }

@@ -1,7 +1,9 @@
 //! The command line: arguments and text output.
 
 mod check;
+mod check_bucket;
 mod command_line;
+mod findings;
 mod generate;
 mod health;
 mod inspect;

@@ -39,6 +39,12 @@ checked_text! {
     "a region, such as \"eu-central-1\""
 }
 
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
 /// A `[[root]]` table.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "Table")]
@@ -246,12 +252,10 @@ impl TryFrom<String> for BucketUrl {
             None => ("", ""),
         };
         if name.contains(['@', ':']) {
-            // The value is not shown: it may hold a secret.
-            return Err(
-                "the URL of a bucket is s3://name/prefix, without credentials and without a \
-                        port; see credentials_file and endpoint"
-                    .into(),
-            );
+            return Err(format!(
+                "the URL of a bucket is s3://name/prefix, without credentials and without a port; see \
+                 credentials_file and endpoint ({NOT_SHOWN})"
+            ));
         }
         let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let is_name = (3..=63).contains(&name.len())

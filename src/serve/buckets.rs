@@ -5,13 +5,11 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::spawn_blocking};
 use tracing::warn;
 
-use super::start::StartError;
+use super::{bucket_settings::bucket_settings, start::StartError};
 use crate::{
     config::{BucketConfig, NamedRootConfig, Settings},
     extent::{
-        bucket::{
-            BucketPlace, BucketPlaceSettings, BucketSettings, Cache, CacheSettings, FetchSettings,
-        },
+        bucket::{BucketPlace, BucketPlaceSettings, Cache, CacheSettings, FetchSettings},
         disk::{Buffers, DiskPoolSettings},
     },
 };
@@ -88,18 +86,10 @@ pub async fn open_bucket(
     cache: Arc<Cache>,
     buffers: Buffers,
 ) -> Result<Arc<BucketPlace>, StartError> {
-    let bucket = BucketSettings {
-        bucket: config.url.name().to_owned(),
-        endpoint: config.endpoint.as_ref().map(|endpoint| endpoint.as_str().to_owned()),
-        region: config.region.as_deref().map(str::to_owned),
-        path_style: config.path_style,
-        credentials_file: config.credentials_file.clone(),
-        ca_file: config.ca_file.clone(),
-    };
     let deadline = Duration::from_millis(settings.bucket_deadline_ms.get());
     let requests = settings.bucket_requests.count();
     let place_settings = BucketPlaceSettings {
-        bucket,
+        bucket: bucket_settings(config),
         prefix: config.url.prefix().trim_matches('/').to_owned(),
         fetch: FetchSettings { deadline, requests, hedge: settings.bucket_hedge },
         trust: Duration::from_secs(settings.bucket_trust_s.get()),

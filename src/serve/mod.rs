@@ -4,6 +4,7 @@
 //! watching and calls over a millisecond; and a disk pool for each root.
 
 mod banner;
+pub mod bucket_settings;
 mod buckets;
 mod descriptors;
 mod fact_indexer;

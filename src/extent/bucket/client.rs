@@ -203,7 +203,8 @@ impl Client {
         Ok(document)
     }
 
-    async fn send(
+    /// Sends a request, and waits for the head of any response.
+    pub(super) async fn send(
         &self,
         method: Method,
         key: &str,
