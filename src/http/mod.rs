@@ -9,6 +9,7 @@
 pub mod access_log;
 pub mod app;
 pub mod authorization;
+mod bucket_use;
 pub mod conditional;
 pub mod content;
 pub mod content_coding;

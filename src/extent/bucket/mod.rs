@@ -8,6 +8,8 @@
 //! The [`Cache`] holds [shelves](Shelf): sparse files of 16 MiB each, which are evicted as a whole, by removing
 //! their names. Holes are never punched into them: bytes that sendfile(2) has handed to a socket are pages of
 //! the file, and would turn into zeros on their way.
+//!
+//! A [`BucketPlace`] is a bucket as a root, and opens an [`Object`] by its name.
 
 mod address;
 mod breaker;
@@ -16,6 +18,7 @@ mod cache;
 mod cache_folder;
 mod cache_upkeep;
 mod cached_object;
+mod cached_sink;
 mod chunk_set;
 mod chunks;
 mod client;
@@ -26,8 +29,10 @@ mod fetch;
 mod flight;
 mod hedge;
 mod listing;
+mod object;
 mod open_shelves;
 mod permits;
+mod place;
 mod probe;
 mod recent;
 mod retry;
@@ -40,6 +45,7 @@ mod shelf_policy;
 mod tests;
 mod transfer;
 mod transport;
+mod tree;
 mod usage;
 
 pub use address::{BucketSettings, SettingsError};
@@ -51,6 +57,8 @@ pub use client::Opened;
 pub use error::{FetchError, Outage, Refusal};
 pub use fetch::{FetchSettings, Fetcher, Need, Sink};
 pub use listing::{Listed, Page};
+pub use object::Object;
+pub use place::{BucketPlace, BucketPlaceSettings};
 pub use probe::{Probe, probe};
 pub use shelf::Shelf;
 pub use shelf_key::ObjectId;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{Read, read_method};
 use crate::{
-    http::{Error, Site, cors},
+    http::{Error, Site, bucket_use, cors},
     jobs::supervisor::WorkerState,
     library::{CacheLookups, Library, RootStatus},
     telemetry::{CacheUse, DiskPoolUse, JobsEnded, ProcessUse, QueueDepth, Snapshot},
@@ -94,8 +94,8 @@ pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         caches: caches(&site),
         response_memory_bytes: site.response_memory.used_bytes(),
         clip_layouts: site.titles.clips.computed(),
-        buckets: Vec::new(),
-        bucket_cache: None,
+        buckets: bucket_use::buckets(&site.titles.library),
+        bucket_cache: bucket_use::cache(&site.titles.library),
         worker_is_up: worker_is_up(&site),
         database_is_up,
         queue,

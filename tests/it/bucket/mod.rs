@@ -1,3 +1,4 @@
-//! Objects of a bucket.
+//! Buckets: objects of an S3 server as the library.
 
 mod cache; // the cache on local disk
+mod serving; // what a server sends of a bucket
