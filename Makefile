@@ -69,7 +69,7 @@ unit: setup-test ## Run the Rust tests
 .PHONY: browser
 browser: setup-test ## Drive the page and the players in Chromium; screenshots in target/browser/
 	cargo build
-	for test in library watch player embed jobs playback changes home streams shapes; do \
+	for test in library watch player embed jobs playback devices changes home streams shapes kinds; do \
 		node --test-reporter=spec tests/browser/$$test.mjs || exit 1; \
 	done
 

@@ -1,8 +1,9 @@
 //! Time of the parts of a response: parsing a Range field, building a response, counting it, writing a
-//! manifest, packaging a title, and sending scattered ranges of a file. `make bench` measures the wire as a whole
-//! against peers; see `benches/peers`.
+//! manifest, packaging a title, sending scattered ranges of a file, and queries of the catalog. `make bench`
+//! measures the wire as a whole against peers; see `benches/peers`.
 #![allow(missing_docs, reason = "criterion makes a public function of each group")]
 
+mod catalog;
 mod packaging;
 
 use std::{
@@ -273,6 +274,7 @@ criterion_group!(
     range_fields,
     responses,
     metrics,
+    catalog::catalog,
     manifests,
     packaging::packaging,
     scattered

@@ -7,7 +7,7 @@ import * as path from "node:path";
 import { launchBrowser, ROOT, startServer } from "../tests/browser/site.mjs";
 
 const IMAGES = path.join(ROOT, "docs/images");
-const HEADWATER = path.resolve(ROOT, process.env.HEADWATER_BIN ?? "target/debug/headwater");
+const HEADWATER = path.resolve(ROOT, process.env.TEST_BIN ?? "target/debug/headwater");
 
 const ffmpeg = (...args) => execFileSync("ffmpeg", ["-v", "error", "-y", ...args]);
 

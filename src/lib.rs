@@ -23,7 +23,8 @@
 //! background        bounded calls on the runtime beside the I/O threads
 //! shares            fair shares of clients in bounded resources
 //! tls               TLS of outgoing connections
-//! config telemetry  import nothing of ours
+//! config telemetry  import nothing of ours but `named`
+//! named             closed lists of values with names
 //! ```
 //!
 //! `ARCHITECTURE.md` at the top of the repository explains it.
@@ -36,6 +37,7 @@ pub mod http;
 pub mod jobs;
 pub mod library;
 pub mod movie;
+pub mod named;
 pub mod package;
 pub mod queue;
 pub mod serve;

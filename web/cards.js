@@ -8,24 +8,17 @@
 //     <span class="poster"></span>
 //     <span class="words"><bdi class="name">Films</bdi><span class="facts">12 titles</span></span></a></li>
 
-import { folderHref, watchHref } from "./addresses.js";
+import { watchHref } from "./addresses.js";
 import { dropPoster, showPoster } from "./posters.js";
 import { clock, count, date, element, nameOf, showFacts, sizeText } from "./words.js";
 
 /** The view of a card's image. */
 export const POSTER = "poster.jpg?width=320&wait=0";
 
-/** Files that the server reads soon: then it knows the size of their video. */
-const READ = /\.(mp4|m4v|m4a|mov|set)$/i;
-
 const is4K = ({ width, height }) => Math.max(width, height) >= 3840 || Math.min(width, height) >= 2160;
 
 /** The address of an entry: what its card links to, and what identifies it. @param {import("./listing.js").Entry} entry */
-export const hrefOf = ({ title, folder }) => (title ? watchHref(title) : folderHref(folder.path));
-
-/** Whether the server has a poster. Of an MP4 that it cannot read it has none. */
-const hasPoster = ({ kind, width, path, size_bytes }) =>
-  kind === "video" && (width !== null || (size_bytes > 0 && !READ.test(path)));
+export const hrefOf = ({ title, folder }) => (title ? watchHref(title) : folder.href);
 
 /**
  * An item of a list for an entry; without one, an empty item whose entry is still loading.
@@ -82,5 +75,5 @@ function fillPoster(poster, title) {
     ...(marks.length ? [element("span", "marks", ...marks)] : []),
     ...length,
   );
-  if (hasPoster(title)) showPoster(poster, `${title.views}${POSTER}`, title.path, title.version);
+  if (title.has_poster) showPoster(poster, `${title.views}${POSTER}`, title.path, title.version);
 }

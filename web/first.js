@@ -9,7 +9,7 @@
 
   const hasPositions = () => {
     try {
-      return JSON.parse(localStorage.getItem("headwater-positions") ?? "[]").length > 0;
+      return JSON.parse(localStorage.getItem("headwater-positions") ?? "[]").some(({ is_gone }) => !is_gone);
     } catch {
       return false;
     }

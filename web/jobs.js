@@ -68,7 +68,7 @@ function show() {
   const inState = (...states) => all.filter((job) => states.includes(job.state));
   const listed = (list) => list.filter(isListed);
   showIndicator(listed(inState("running", "waiting")), inState("running").some(isImage));
-  if (drawer.open) {
+  if (drawer.open) keepFocus(drawer, byId("jobs-close"), () => {
     showSection("jobs-running", listed(inState("running", "waiting")).sort(byCreated));
     showSection("jobs-queued", listed(inState("queued")).sort(byCreated));
     showSection("jobs-failed", inState("failed").sort(byFinished));
@@ -76,7 +76,7 @@ function show() {
     const images = all.filter((job) => isImage(job) && isLive(job)).length;
     byId("jobs-images").textContent = images ? `Queued images: ${count.format(images)}` : "";
     byId("jobs-none").hidden = listed(all).length > 0 || !byId("jobs-error").hidden;
-  }
+  });
   document.dispatchEvent(new Event("jobs"));
 }
 
@@ -102,21 +102,37 @@ export function showJobs(place, list) {
   });
 }
 
+/**
+ * Changes lists of jobs within an element. A job that has the focus keeps it, also in another list and with another
+ * button; if it leaves all lists, `otherwise` gets the focus.
+ */
+export function keepFocus(within, otherwise, change) {
+  const active = /** @type {HTMLElement} */ (document.activeElement);
+  const id = within.contains(active) && /** @type {HTMLElement | null} */ (active.closest(".job"))?.dataset.id;
+  change();
+  if (!id) return;
+  const row = within.querySelector(`.job[data-id="${id}"]`);
+  if (row?.contains(active) && !active.hidden) return;
+  (row ? [row.cancel, row.retry].find((button) => !button.hidden) ?? row : otherwise).focus();
+}
+
 function jobRow(job) {
   const { name } = splitPath(job.title);
   const row = element("li", "job", element("bdi", "job-title", name), element("span", "job-facts facts"));
   const bar = element("progress", "");
   bar.max = 100;
   bar.setAttribute("aria-label", `${jobName(job)}, ${name}`);
-  const act = (verb) => async (event) => {
-    event.target.disabled = true;
+  let isActing = false; // a disabled button would lose the focus
+  const act = (verb) => async () => {
+    if (isActing) return;
+    isActing = true;
     try {
       update(await post(`/api/jobs/${job.id}/${verb}`));
       show();
     } catch (error) {
       showRequestError(error);
     }
-    event.target.disabled = false;
+    isActing = false;
   };
   const cancel = button("Cancel", name, act("cancel"));
   const retry = button("Retry", name, act("retry"));
@@ -124,6 +140,7 @@ function jobRow(job) {
   row.append(bar, element("p", "job-error"), element("span", "job-buttons", cancel, retry));
   Object.assign(row, { bar, cancel, retry });
   row.dataset.id = job.id;
+  row.tabIndex = -1;
   return row;
 }
 

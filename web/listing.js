@@ -33,8 +33,9 @@ const SCAN_POLL_MS = 2000;
  * @property {number | null} [height]
  * @property {boolean | null} [is_hdr]
  * @property {"video" | "audio" | null} [kind]
+ * @property {boolean | null} [has_poster] whether the file has video or cover art
  *
- * @typedef {{ path: string, name: string, titles: number }} Folder
+ * @typedef {{ path: string, name: string, href: string, titles: number }} Folder
  * @typedef {{ title?: Item, folder?: Folder }} Entry
  */
 
@@ -62,7 +63,10 @@ export class Listing extends EventTarget {
   #items = new Map(); // Item by its place among the titles
   #names = new Map(); // the number of loaded titles with a name, by folder and name
   #wanted = [0, PAGE_SIZE]; // the places on the screen
-  #loading = null; // the AbortController of the request
+  /** @type {AbortController | null} of the request for what is on the screen */
+  #viewing = null;
+  /** @type {Set<AbortController>} of all requests */
+  #requests = new Set();
   #isStale = false; // whether the items are older than a known change
   #isOpen = false; // whether the page shows this listing
   #refreshTimer;
@@ -117,7 +121,7 @@ export class Listing extends EventTarget {
   /** Loads the entries of a range, unless they are. Of several calls during a request the last one counts. */
   need(first, end) {
     this.#wanted = [Math.max(0, first - this.folders.length), Math.max(PAGE_SIZE / 2, end - this.folders.length)];
-    if (this.#isOpen && !this.#loading) this.#loadMissing();
+    if (this.#isOpen && !this.#viewing) this.#loadMissing();
   }
 
   /** Reads the list, unless it is in memory and up to date. */
@@ -132,8 +136,7 @@ export class Listing extends EventTarget {
     this.#isStale ||= this.#refreshTimer !== undefined;
     clearTimeout(this.#refreshTimer);
     this.#refreshTimer = undefined;
-    this.#loading?.abort();
-    this.#loading = null;
+    this.#abort();
   }
 
   /** Reads the part on the screen again. */
@@ -142,20 +145,28 @@ export class Listing extends EventTarget {
     this.#refreshTimer = undefined;
     this.#refreshedAt = performance.now();
     this.#isStale = true;
-    this.#loading?.abort();
-    this.#loading = null;
+    this.#abort();
     return this.#loadMissing();
   }
 
-  /** Loads the list as far as a title, and returns its index; -1 if it is not in the list, or once the list is closed. */
+  /**
+   * The index of the title with these `views`; reads the list as far as need be. -1 if it is not in the list, or once
+   * the list is closed.
+   */
   async find(views) {
     if (!this.isLoaded) await this.#load(0, PAGE_SIZE);
-    while (this.indexOf(views) === -1) {
-      const place = this.#firstMissing(0, Math.min(this.total, FIND_MAX));
-      if (place === null || this.error || !this.#isOpen) return -1;
-      await this.#load(place, LIMIT_MAX);
+    const known = this.indexOf(views);
+    if (known !== -1) return known;
+    let place = this.#firstMissing(0, this.total) ?? this.total;
+    while (this.#isOpen && place < Math.min(this.total, FIND_MAX)) {
+      const page = await this.#load(place, LIMIT_MAX);
+      if (this.error) return -1;
+      if (!page) continue; // a refresh has aborted the request
+      const index = page.titles.findIndex((title) => title.views === views);
+      if (index !== -1) return this.folders.length + page.offset + index;
+      place += LIMIT_MAX;
     }
-    return this.indexOf(views);
+    return -1;
   }
 
   /** The title at an index; loads it if need be. */
@@ -180,16 +191,24 @@ export class Listing extends EventTarget {
     return `/api/titles?folder=${encodedFolder}&${rest}`;
   }
 
+  /** Loads what is missing of the part on the screen. */
   async #loadMissing() {
     const [first, end] = this.#wanted;
-    if (this.#isStale || !this.isLoaded) {
-      const offset = first < PAGE_SIZE / 2 ? 0 : first;
-      return this.#load(offset, Math.min(Math.max(PAGE_SIZE, end - offset), LIMIT_MAX));
+    let offset = first < PAGE_SIZE / 2 ? 0 : first;
+    let limit = Math.min(Math.max(PAGE_SIZE, end - offset), LIMIT_MAX);
+    if (!this.#isStale && this.isLoaded) {
+      const place = this.#firstMissing(first, Math.min(end, this.total));
+      if (place === null) return;
+      const start = place - (place % PAGE_SIZE);
+      [offset, limit] = [this.#items.has(start) ? place : start, PAGE_SIZE];
     }
-    const place = this.#firstMissing(first, Math.min(end, this.total));
-    if (place === null) return;
-    const offset = place - (place % PAGE_SIZE);
-    return this.#load(this.#items.has(offset) ? place : offset, PAGE_SIZE);
+    this.#viewing?.abort();
+    const viewing = this.#viewing = new AbortController();
+    const page = await this.#load(offset, limit, viewing);
+    if (this.#viewing !== viewing) return; // another one has taken its place
+    this.#viewing = null;
+    if (page?.scanning) this.#refreshTimer ??= setTimeout(() => this.refresh(), SCAN_POLL_MS);
+    else if (page) await this.#loadMissing();
   }
 
   #firstMissing(first, end) {
@@ -197,25 +216,31 @@ export class Listing extends EventTarget {
     return null;
   }
 
-  async #load(offset, limit) {
-    this.#loading?.abort();
-    const loading = new AbortController();
-    this.#loading = loading;
+  /** Loads a part of the list, and returns it; null if it fails. Requests for other parts go on. */
+  async #load(offset, limit, controller = new AbortController()) {
+    this.#requests.add(controller);
     try {
-      const page = await getJson(this.#url(offset, limit), loading.signal);
-      this.#loading = null;
+      const page = await getJson(this.#url(offset, limit), controller.signal);
+      controller.signal.throwIfAborted();
       this.#take(page);
       this.#changed();
-      if (page.scanning) this.#refreshTimer ??= setTimeout(() => this.refresh(), SCAN_POLL_MS);
-      else await this.#loadMissing();
+      return page;
     } catch (error) {
-      if (loading.signal.aborted) return;
-      this.#loading = null;
+      if (controller.signal.aborted) return null;
       // A folder that does not exist is empty.
       if (error.status === 404) this.#take({ titles: [], folders: [], total: 0, offset: 0, scanning: false });
       else this.error = error.message;
       this.#changed();
+      return null;
+    } finally {
+      this.#requests.delete(controller);
     }
+  }
+
+  /** Aborts all requests. */
+  #abort() {
+    for (const controller of this.#requests) controller.abort();
+    this.#viewing = null;
   }
 
   #take(page) {

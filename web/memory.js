@@ -15,6 +15,7 @@ const END_PART = 0.95;
  * @property {number} at_s
  * @property {number} duration_s
  * @property {number} when milliseconds since 1970
+ * @property {boolean} [is_gone] whether the title was not in the library the last time
  */
 
 /** Whatever the storage holds, other versions of this page and people may have written it. */
@@ -57,6 +58,20 @@ export function rememberPosition(path, at_s, duration_s) {
   const isWithin = at_s >= START_S && at_s <= END_PART * duration_s;
   const kept = isWithin ? [{ path, at_s, duration_s, when: Date.now() }, ...others] : others;
   write(POSITIONS, kept.slice(0, POSITIONS_MAX));
+}
+
+/**
+ * Notes which titles of some paths are in the library. Those of others keep their positions: a disk may come back.
+ *
+ * @param {string[]} paths @param {Set<string>} existing
+ */
+export function notePresence(paths, existing) {
+  const noted = positions().map((position) => {
+    const { is_gone, ...rest } = position;
+    if (!paths.includes(position.path)) return position;
+    return existing.has(position.path) ? rest : { ...rest, is_gone: true };
+  });
+  write(POSITIONS, noted);
 }
 
 /** @param {string} path */

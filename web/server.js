@@ -1,12 +1,11 @@
 // The server: requests, changes, events, and waiting for images that it renders on demand.
 
-/** A failed request; `status` is 0 if the server did not respond. `job` is the id of the job that it waits for. */
+/** A failed request; `status` is 0 if the server did not respond. */
 export class RequestError extends Error {
-  constructor(status, text, retryAfterS = 0, job = null) {
+  constructor(status, text, retryAfterS = 0) {
     super(text);
     this.status = status;
     this.retryAfterS = retryAfterS;
-    this.job = job;
   }
 }
 
@@ -19,7 +18,7 @@ export async function request(url, options = {}) {
   const problem = await response.json().catch(() => ({})); // RFC 9457, unless a proxy responded
   const retryAfterS = Number(response.headers.get("retry-after")) || 0;
   const text = problem.detail ?? problem.title ?? `HTTP status ${response.status}`;
-  throw new RequestError(response.status, text, retryAfterS, problem.job ?? null);
+  throw new RequestError(response.status, text, retryAfterS);
 }
 
 export const getJson = async (url, signal) => (await request(url, { signal })).json();

@@ -1,7 +1,7 @@
 // The watch page: a title in the player, and what there is to know and to do about it.
 
 import { viewsOf, watchHref } from "./addresses.js";
-import { liveJobsOf, showJobs } from "./jobs.js";
+import { keepFocus, liveJobsOf, showJobs } from "./jobs.js";
 import { nextTitle } from "./library.js";
 import { Controls } from "./player/controls.js";
 import { Playback } from "./player/playback.js";
@@ -68,6 +68,7 @@ export async function showNext() {
 
 playback.addEventListener("change", () => {
   if (playback.title || playback.notice) document.body.classList.remove("opening");
+  if (playback.notice?.job !== shownByNotice) showTitleJobs();
   if (!playback.title || playback.title === shown) return;
   shown = playback.title;
   const { width, height, playable, size_bytes, modified, duration_s } = shown;
@@ -113,13 +114,18 @@ for (const event of ["timeupdate", "seeking"]) video.addEventListener(event, mar
 
 const pathOnPage = () => shown?.path ?? (playback.path && decoded(playback.path));
 
+let shownByNotice; // the kind of job whose progress the player shows
+
+/** Shows the jobs of the title, without the one that the player shows. */
 function showTitleJobs() {
-  showJobs(byId("title-jobs"), playback.path ? liveJobsOf(pathOnPage()) : []);
+  shownByNotice = playback.notice?.job;
+  const jobs = playback.path ? liveJobsOf(pathOnPage()).filter(({ kind }) => kind !== shownByNotice) : [];
+  keepFocus(byId("title-jobs"), byId("share"), () => showJobs(byId("title-jobs"), jobs));
 }
 document.addEventListener("jobs", showTitleJobs);
 
 onJob((job) => {
-  if (job.title !== shown?.path || job.state !== "done" || !(job.kind in UPDATES)) return;
+  if (job.title !== shown?.path || job.state !== "done" || !(job.kind in UPDATES) || job.kind === shownByNotice) return;
   byId("update-text").textContent = UPDATES[job.kind];
   byId("update").hidden = false;
 });

@@ -38,13 +38,10 @@ export function ago(time) {
   return "just now";
 }
 
-/** A percent-encoded path, decoded; unchanged if it is not UTF-8. */
+/** A percent-encoded path, decoded. As by the server, bytes that are not UTF-8 are replaced. */
 export function decoded(urlPath) {
-  try {
-    return decodeURIComponent(urlPath);
-  } catch {
-    return urlPath;
-  }
+  const text = (coded) => new TextDecoder().decode(Uint8Array.from(coded.slice(1).split("%"), (hex) => parseInt(hex, 16)));
+  return urlPath.replace(/(?:%[0-9a-f]{2})+/gi, text);
 }
 
 /** Splits "Été/Horloge.mp4" into the folder "Été" and the name "Horloge.mp4". */

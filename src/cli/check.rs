@@ -1,15 +1,21 @@
-//! `headwater check`: what a server with this configuration would serve.
+//! `headwater check`: what a server with this configuration would serve, and which files of that do not play.
 
 use std::{
     fmt::{self, Write as _},
     fs, io,
+    num::NonZeroU32,
     path::Path,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-use super::{check_bucket, findings::Findings, print::print};
+use super::{
+    broken_files::{self, Checked},
+    check_bucket,
+    findings::Findings,
+    print::print,
+};
 use crate::{
     config::{NamedRootConfig, RootSource, Settings},
     store::DatabaseLocation,
@@ -29,10 +35,31 @@ pub(super) fn run(settings: &Settings) -> Result<(), String> {
     // Writing to a string does not fail.
     let problems = write_report(&mut report, settings, &roots, &data).unwrap_or_default();
     print(&report).map_err(|error| error.to_string())?;
-    match problems {
-        0 => Ok(()),
-        problems => Err(format!("{problems} of {} roots cannot be read", roots.len())),
+    if problems > 0 {
+        return Err(format!("{problems} of {} roots cannot be read", roots.len()));
     }
+    let (mut files, mut broken) = (0, 0);
+    for dir in roots.iter().filter_map(|root| root.source.folder()) {
+        let checked = check_files(settings, dir).map_err(|error| error.to_string())?;
+        files += checked.files;
+        broken += checked.broken;
+    }
+    match broken {
+        0 => Ok(()),
+        1 => Err(format!("1 of {files} files is broken")),
+        broken => Err(format!("{broken} of {files} files are broken")),
+    }
+}
+
+/// Reads all videos of a folder, and prints those that are broken.
+fn check_files(settings: &Settings, dir: &Path) -> io::Result<Checked> {
+    let deadline = Duration::from_millis(settings.disk_deadline_ms.get());
+    let grid_ms = u32::try_from(settings.segment_ms.get()).ok().and_then(NonZeroU32::new);
+    let checked = broken_files::check(dir, grid_ms.unwrap_or(NonZeroU32::MIN), deadline);
+    let Checked { files, broken, lines } = &checked;
+    let dir = dir.display();
+    print(&format!("files   {files} in {dir}, {broken} broken\n{lines}"))?;
+    Ok(checked)
 }
 
 /// Writes the report of a check. Returns the number of roots that cannot be read.

@@ -31,9 +31,9 @@ pub(super) enum Command {
     /// Run a program in a sandbox.
     #[command(hide = true)]
     Sandbox(Confinement),
-    /// Check the configuration, the folders and the buckets, and print what a server would serve.
+    /// Check the configuration, the folders, the videos in them and the buckets, and print what a server would serve.
     ///
-    /// Exit status: 0 if a server can serve all of it, else 1.
+    /// Exit status: 0 if all can be read and played, else 1. The videos of a bucket are not read.
     Check(ServeArgs),
     /// Report the contents of a video file, its problems, and the players that play it.
     ///
@@ -114,8 +114,8 @@ const WORKER_KEYS: [&str; 30] = [
 ];
 
 /// The settings whose effect `check` shows. It accepts and checks all.
-const CHECK_KEYS: [&str; 6] =
-    ["listen", "data", "cache", "disk_deadline_ms", "bucket_deadline_ms", "database"];
+const CHECK_KEYS: [&str; 7] =
+    ["listen", "data", "cache", "disk_deadline_ms", "bucket_deadline_ms", "segment_ms", "database"];
 
 /// The command line, with the settings in each command's help that the command uses.
 pub(super) fn command() -> clap::Command {

@@ -1,5 +1,6 @@
 //! The command line: arguments and text output.
 
+mod broken_files;
 mod check;
 mod check_bucket;
 mod command_line;

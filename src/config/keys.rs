@@ -138,7 +138,7 @@ settings! {
     live access_log_format("HEADWATER_ACCESS_LOG_FORMAT"): AccessLogFormat = "\"text\"";
     /// File with the API token, which requests that change something send as "Authorization: Bearer …". Without a token the server accepts changes only on a loopback address and under a loopback name. SIGHUP reads the file again. Default: none.
     live api_token_file("HEADWATER_API_TOKEN_FILE"): PathBuf;
-    /// Host names of the server, separated by spaces, such as the one that a proxy passes on; "*.tv.example" is every name below tv.example, and "*" any. The page, the API and the metrics are only for these and for localhost, so that no name of a stranger that points at this machine can read them; so is media if cors_origins is a list. Default: no others on a loopback address, else any.
+    /// Host names of the server, separated by spaces, such as the one that a proxy passes on; "*.tv.example" is every name below tv.example, and "*" any. The page, the API and the metrics are only for these and for localhost, so that no name of a stranger that points at this machine can read them; so is media if cors_origins is a list. URLs in documents have such a name if a proxy forwards it (Forwarded, X-Forwarded-Host). Default: no others on a loopback address, else any.
     live allowed_hosts("HEADWATER_ALLOWED_HOSTS"): Hosts;
     /// Log level on standard error: error, warn, info, debug or trace, also per module ("info,headwater::wire=debug").
     live log("HEADWATER_LOG"): LogDirectives = "\"info\"";

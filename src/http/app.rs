@@ -148,6 +148,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/healthz").to(operations::alive))
         .service(web::resource("/readyz").to(operations::ready))
         .service(web::resource("/metrics").to(operations::metrics))
+        .service(web::resource("/library").to(page::library::redirect))
         .service(web::resource(["/", "/library/{path:.*}"]).to(page::library::serve))
         .service(web::resource("/watch/{path:.*}").to(page::watch::serve))
         .service(web::resource("/embed/{path:.*}").to(page::embed::serve))

@@ -58,6 +58,11 @@ pub fn has_token(fields: &impl Fields, site: &Site) -> bool {
     token.as_ref().is_some_and(|token| shows(fields, token))
 }
 
+/// Whether a page of another origin sent a request, as far as its browser says.
+pub fn is_of_other_page(request: &HttpRequest) -> bool {
+    !is_same_origin(request.headers(), request.head().host().unwrap_or_default())
+}
+
 /// The permit of a request with these fields for this host and port.
 pub fn check(fields: &impl Fields, host: &[u8], rules: Rules<'_>) -> Result<Permit, Error> {
     if !is_same_origin(fields, host) {
@@ -66,17 +71,28 @@ pub fn check(fields: &impl Fields, host: &[u8], rules: Rules<'_>) -> Result<Perm
     match rules.token {
         Some(token) if !shows(fields, token) => return Err(Error::Unauthorized),
         Some(_) => {}
-        None if !rules.is_local || FORWARDED.iter().any(|name| fields.has(name)) => {
-            return Err(Error::ReadOnly);
-        }
-        None if !is_loopback(host) => return Err(Error::UntrustedHost),
-        None => {}
+        None => check_local(fields, host, rules.is_local)?,
     }
     if fields.only(&CONTENT_TYPE).is_some_and(is_json) {
         Ok(Permit(()))
     } else {
         Err(Error::NotJson)
     }
+}
+
+/// Whether a client may change nothing, since the server has no token.
+pub fn is_read_only(request: &HttpRequest, site: &Site) -> bool {
+    let host = request.head().host().unwrap_or_default();
+    let is_local = is_local(&site.settings.load());
+    site.token.load().is_none() && check_local(request.headers(), host, is_local).is_err()
+}
+
+/// Refuses changes by a client that may be on another machine.
+fn check_local(fields: &impl Fields, host: &[u8], is_local: bool) -> Result<(), Error> {
+    if !is_local || FORWARDED.iter().any(|name| fields.has(name)) {
+        return Err(Error::ReadOnly);
+    }
+    is_loopback(host).then_some(()).ok_or(Error::UntrustedHost)
 }
 
 /// Whether our own page, or a client without a page, sent a request. A browser sends Sec-Fetch-Site over

@@ -12,14 +12,16 @@
 //! `BROADCAST_EVENTS` events that all share. A subscriber that lags behind those reads the database
 //! again, and receives the last state of each job only.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::{
     runtime::Handle,
     sync::{
-        Mutex,
         broadcast::{self, error::RecvError},
         mpsc,
     },
@@ -208,13 +210,19 @@ impl Hub {
     async fn join_broadcast(
         self: &Arc<Self>,
     ) -> Result<(broadcast::Receiver<Event>, i64), QueueError> {
-        let mut poller = self.poller.lock().await;
-        let now = self.queue.last_change().await?;
+        // First of all: with a receiver, a poller that runs goes on. It, or the new one, broadcasts each change
+        // that it finds later, and the catch-up sends what others have found meanwhile.
         let receiver = self.sender.subscribe();
+        let now = self.queue.last_change().await?;
+        let mut poller = self.poller();
         if poller.as_ref().is_none_or(JoinHandle::is_finished) {
             *poller = Some(tokio::spawn(Arc::clone(self).poll(now)));
         }
         Ok((receiver, now))
+    }
+
+    fn poller(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.poller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Broadcasts all changes after the change `last`, while there are subscribers.
@@ -250,7 +258,7 @@ impl Hub {
                 (changes, titles) = self.library.catalog.changes_since(titles);
                 let _ = self.sender.send(Event::titles(&changes));
             }
-            let mut poller = self.poller.lock().await;
+            let mut poller = self.poller();
             if self.sender.receiver_count() == 0 {
                 *poller = None;
                 return;

@@ -31,6 +31,13 @@ pub fn is_local(settings: &Settings) -> bool {
     settings.listen.ip().to_canonical().is_loopback()
 }
 
+/// Whether `allowed_hosts` has a name, which may have a port.
+pub fn is_listed(host: &str, settings: &Settings) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
+    let allowed = settings.allowed_hosts.as_deref();
+    host.bytes().all(is_plain) && !host.is_empty() && is_in_list(host.as_bytes(), allowed)
+}
+
 fn is_restricted(settings: &Settings) -> bool {
     settings.allowed_hosts.is_some() || is_local(settings)
 }
@@ -43,6 +50,10 @@ fn is_open(path: &str, settings: &Settings) -> bool {
 /// Whether a host, with or without a port, is this machine or one of a list separated by spaces. An entry
 /// `*.example` is every name below `example`, and `*` any.
 fn is_known(host: &[u8], allowed: Option<&str>) -> bool {
+    is_loopback(host) || is_in_list(host, allowed)
+}
+
+fn is_in_list(host: &[u8], allowed: Option<&str>) -> bool {
     let matches = |entry: &str, name: &str| match entry.strip_prefix('*') {
         Some(parent) => name.len() > parent.len() && ends_with_ignore_case(name, parent),
         None => name.eq_ignore_ascii_case(entry),
@@ -50,7 +61,7 @@ fn is_known(host: &[u8], allowed: Option<&str>) -> bool {
     let is_listed = |name: &str| {
         allowed.is_some_and(|allowed| allowed.split_whitespace().any(|entry| matches(entry, name)))
     };
-    is_loopback(host) || without_port(host).is_some_and(is_listed)
+    without_port(host).is_some_and(is_listed)
 }
 
 fn ends_with_ignore_case(name: &str, end: &str) -> bool {

@@ -15,8 +15,8 @@ use crate::{
 /// Jobs in one read of the database.
 const PAGE: u32 = 500;
 
-/// Bounds of the durations and waits of jobs, of which some take hours, in microseconds.
-const DURATION_BOUNDS_US: [u64; 10] = [
+/// Bounds of the durations of jobs and of their waits, of which some take hours, in microseconds.
+const BOUNDS_US: [u64; 10] = [
     100_000,
     500_000,
     1_000_000,
@@ -33,16 +33,13 @@ const DURATION_BOUNDS_US: [u64; 10] = [
 #[derive(Debug, Default)]
 pub struct JobCounts(Mutex<Counted>);
 
-/// Times of jobs by kind.
-type ByKind = BTreeMap<String, Arc<Histogram>>;
-
 #[derive(Debug, Default)]
 struct Counted {
     /// The number of the last change that was counted.
     last: i64,
     ended: BTreeMap<(String, &'static str), u64>,
-    durations: ByKind,
-    waits: ByKind,
+    waits: BTreeMap<String, Arc<Histogram>>,
+    durations: BTreeMap<String, Arc<Histogram>>,
 }
 
 impl JobCounts {
@@ -81,26 +78,28 @@ impl Counted {
         }
         *self.ended.entry((job.kind.clone(), job.state.as_str())).or_default() += 1;
         if let (Some(started_ms), Some(finished_ms)) = (job.started_ms, job.finished_ms) {
-            observe(&mut self.durations, &job.kind, finished_ms - started_ms);
             observe(&mut self.waits, &job.kind, started_ms - job.created_ms);
+            observe(&mut self.durations, &job.kind, finished_ms - started_ms);
         }
     }
 
     fn jobs_ended(&self) -> JobsEnded {
         let counts = self.ended.iter().map(|((kind, end), count)| (kind.clone(), *end, *count));
-        let by_kind = |all: &ByKind| {
-            all.iter().map(|(kind, times)| (kind.clone(), Arc::clone(times))).collect()
+        let by_kind = |times: &BTreeMap<String, Arc<Histogram>>| {
+            times.iter().map(|(kind, times)| (kind.clone(), Arc::clone(times))).collect()
         };
         JobsEnded {
             counts: counts.collect(),
-            durations: by_kind(&self.durations),
             waits: by_kind(&self.waits),
+            durations: by_kind(&self.durations),
         }
     }
 }
 
-fn observe(times: &mut ByKind, kind: &str, ms: i64) {
-    let new = || Arc::new(Histogram::new(&DURATION_BOUNDS_US));
-    let histogram = times.entry(kind.to_owned()).or_insert_with(new);
-    histogram.observe(Duration::from_millis(u64::try_from(ms).unwrap_or_default()));
+/// Counts a time of a job of a kind.
+fn observe(times: &mut BTreeMap<String, Arc<Histogram>>, kind: &str, ms: i64) {
+    let of_kind = times.entry(kind.to_owned());
+    let of_kind = of_kind.or_insert_with(|| Arc::new(Histogram::new(&BOUNDS_US)));
+    // Negative after the clock of the machine was set back.
+    of_kind.observe(Duration::from_millis(u64::try_from(ms).unwrap_or_default()));
 }

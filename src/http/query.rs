@@ -1,6 +1,7 @@
 //! Query strings: one reader, with one rule for booleans.
 //!
-//! Unknown keys are ignored, because analytics tools add theirs to URLs.
+//! Unknown keys are ignored, because analytics tools add theirs to URLs; the API refuses them. Values are coded
+//! as by HTML forms: a plus is a space.
 
 use std::borrow::Cow;
 
@@ -20,9 +21,39 @@ impl<'a> Query<'a> {
 
     /// The decoded value of a key, the last one if it is repeated; empty for a key without `=`.
     pub fn get(self, key: &str) -> Option<Cow<'a, str>> {
-        let pairs = self.0.rsplit('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let value = pairs.into_iter().find_map(|(name, value)| (name == key).then_some(value))?;
-        Some(percent_decode_str(value).decode_utf8_lossy())
+        Some(match self.bytes(key)? {
+            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+            Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        })
+    }
+
+    /// The decoded value of a key as bytes, as of a name that is not UTF-8.
+    pub fn bytes(self, key: &str) -> Option<Cow<'a, [u8]>> {
+        let mut pairs = self.0.rsplit('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let (_, value) = pairs.find(|(name, _)| *name == key)?;
+        Some(match value.contains('+') {
+            true => percent_decode_str(&value.replace('+', " ")).collect::<Vec<_>>().into(),
+            false => percent_decode_str(value).into(),
+        })
+    }
+
+    /// Fails for a key that is not in a list.
+    pub fn check_keys(self, known: &[&str]) -> Result<(), Error> {
+        let names = self.0.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+        match names.filter(|name| !name.is_empty()).find(|name| !known.contains(name)) {
+            None => Ok(()),
+            Some(unknown) => {
+                let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+                let known = known.join(", ");
+                Err(Error::BadRequest(format!("unknown key `{unknown}`; the keys are {known}")))
+            }
+        }
+    }
+
+    /// All values of a key as they are in the query: percent-encoded.
+    pub fn encoded(self, key: &str) -> impl Iterator<Item = &'a str> {
+        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.filter_map(move |(name, value)| (name == key).then_some(value))
     }
 
     /// A boolean: `key`, `key=`, `key=1` and `key=true` are true, `key=0` and `key=false` are false; without
@@ -51,8 +82,10 @@ impl<'a> Query<'a> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
-        let number = value.parse().ok().filter(|_| !value.starts_with('+'));
-        number.map(Some).ok_or_else(|| Error::BadRequest(format!("{key} must be a number")))
+        value
+            .parse()
+            .map(Some)
+            .map_err(|_| Error::BadRequest(format!("{key} must be a whole number from 0 on")))
     }
 
     /// A list whose members are separated by commas.
@@ -104,7 +137,7 @@ mod tests {
     #[test]
     fn numbers_are_digits() {
         for (query, number) in
-            [("from=0", Some(0)), ("from=12", Some(12)), ("from=", None), ("from=+1", None)]
+            [("from=0", Some(0)), ("from=12", Some(12)), ("from=", None), ("from=-1", None)]
         {
             assert_eq!(Query::new(query).number("from").ok(), number.map(Some), "{query}");
         }
@@ -143,5 +176,13 @@ mod tests {
         assert_eq!(query.get("fit").as_deref(), Some("cover"));
         assert_eq!(query.get("width"), None);
         assert!(query.list("none").is_empty());
+        let paths = Query::new("path=a%20b&x&path=%FF");
+        assert!(paths.encoded("path").eq(["a%20b", "%FF"]));
+        let query = Query::new("search=a+b%2Bc&folder=caf%E9+x");
+        assert_eq!(query.get("search").as_deref(), Some("a b+c"));
+        assert_eq!(query.bytes("folder").as_deref(), Some(&b"caf\xe9 x"[..]));
+        assert!(query.check_keys(&["folder", "search"]).is_ok());
+        let refused = query.check_keys(&["folder"]).expect_err("an unknown key");
+        assert_eq!(refused.to_string(), "unknown key `search`; the keys are `folder`");
     }
 }

@@ -48,13 +48,13 @@ struct Urls {
 }
 
 impl TitleDocument {
-    /// The document of a title for clients that reach the server under an origin.
-    pub fn new(title: Title, mut details: Details, origin: &str) -> Self {
+    /// The document of a title, with a poster or without one, for clients that reach the server under an origin.
+    pub fn new(title: Title, mut details: Details, has_poster: bool, origin: &str) -> Self {
         let path = &title.path;
         let view = |name: &str| format!("{origin}/v/{}/{name}", path.encoded());
         let files = std::mem::take(&mut details.texts);
         let texts = files.into_iter().map(|file| Text::new(file, &view)).collect();
-        let urls = Urls::new(path, &details, origin, &view);
+        let urls = Urls::new(path, &details, has_poster, origin, &view);
         let item = Item::from(&Title { facts: details.facts, ..title });
         Self { item, details, texts, urls }
     }
@@ -79,6 +79,7 @@ impl Urls {
     fn new(
         path: &MediaPath,
         details: &Details,
+        has_poster: bool,
         origin: &str,
         view: &impl Fn(&str) -> String,
     ) -> Self {
@@ -93,7 +94,7 @@ impl Urls {
             mp4: has_mp4.then(|| view("play.mp4")),
             hls: in_segments("index.m3u8"),
             dash: in_segments("manifest.mpd"),
-            poster: details.has_poster.then(|| view("poster.jpg")),
+            poster: has_poster.then(|| view("poster.jpg")),
             storyboard: details.has_storyboard.then(|| view("storyboard.vtt")),
             watch: format!("{origin}/watch/{encoded}"),
             embed: format!("{origin}/embed/{encoded}"),

@@ -29,6 +29,8 @@ pub struct Item {
     width: Option<u32>,
     height: Option<u32>,
     is_hdr: Option<bool>,
+    /// Whether the file has what a poster shows: video, or cover art.
+    has_poster: Option<bool>,
 }
 
 impl From<&Title> for Item {
@@ -57,6 +59,7 @@ impl From<&Title> for Item {
             width: size.map(|(width, _)| width),
             height: size.map(|(_, height)| height),
             is_hdr: facts.and_then(|facts| facts.is_hdr),
+            has_poster: facts.map(|facts| facts.has_poster),
         }
     }
 }
@@ -67,6 +70,8 @@ pub struct FolderItem {
     /// The decoded path.
     path: String,
     name: String,
+    /// The target of its page.
+    href: String,
     /// The number of titles below it, at any depth.
     titles: usize,
 }
@@ -74,8 +79,14 @@ pub struct FolderItem {
 impl FolderItem {
     /// A folder with this number of titles below it.
     pub fn new(path: &MediaPath, titles: usize) -> Self {
-        Self { path: path.display(), name: path.display_name(), titles }
+        let (name, href) = (path.display_name(), folder_target(path));
+        Self { path: path.display(), name, href, titles }
     }
+}
+
+/// The target of a folder's page.
+pub fn folder_target(folder: &MediaPath) -> String {
+    format!("/library/{}/", folder.encoded())
 }
 
 fn seconds(duration_ms: u64) -> f64 {

@@ -16,6 +16,8 @@ pub struct Facts {
     pub size: Option<(u32, u32)>,
     /// Whether the video has a high dynamic range; `None` if that is unknown.
     pub is_hdr: Option<bool>,
+    /// Whether the file has what a poster shows: video, or cover art.
+    pub has_poster: bool,
 }
 
 /// The kind of a title.

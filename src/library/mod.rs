@@ -70,6 +70,8 @@ pub struct NamedRoot {
     only: Option<single_file::OnlyFile>,
     /// Notified when the root's path leads to another directory, which is then watched instead.
     replaced: Notify,
+    /// Whether a scan has finished.
+    is_scanned: AtomicBool,
 }
 
 /// The status of a root.
@@ -84,7 +86,8 @@ pub struct RootStatus {
 impl NamedRoot {
     /// A root under a name.
     pub fn new(name: Option<String>, root: impl Into<Place>) -> Self {
-        Self { name, root: root.into(), only: None, replaced: Notify::new() }
+        let root = root.into();
+        Self { name, root, only: None, replaced: Notify::new(), is_scanned: AtomicBool::new(false) }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use tracing::{debug, info, warn};
 
-use super::{Library, MediaPath, Title, sidecars::is_set};
+use super::{Library, MediaPath, NamedRoot, Title, sidecars::is_set};
 use crate::extent::disk::{EntryKind, OpenError};
 
 /// The depth limit of a scan; it reports deeper directories and leaves them out.
@@ -98,7 +98,7 @@ impl Library {
         }
         if let Some(file) = named.only_file() {
             self.reconcile(root, Path::new(file)).await;
-            info!(root = %path.display(), titles = self.catalog.len(), "scanned");
+            self.log_scan(named, true);
             return true;
         }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
@@ -111,8 +111,17 @@ impl Library {
                 Some(below) => below.iter().for_each(|below| self.catalog.sweep(Some(below), scan)),
             }
         }
-        info!(root = %path.display(), titles = self.catalog.len(), complete, "scanned");
+        self.log_scan(named, complete);
         true
+    }
+
+    /// Logs a scan: the first one for people, and the later ones for debugging.
+    fn log_scan(&self, named: &NamedRoot, complete: bool) {
+        let (root, titles) = (named.root.path(), self.catalog.len());
+        match named.is_scanned.swap(true, Ordering::Relaxed) {
+            false => info!(root = %root.display(), titles, complete, "scanned"),
+            true => debug!(root = %root.display(), titles, complete, "scanned again"),
+        }
     }
 
     /// Updates the catalog with the present state of one path: a file, a directory with everything below

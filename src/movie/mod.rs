@@ -21,6 +21,7 @@ mod ebml;
 mod entries;
 mod fragments;
 mod handler_name;
+pub mod heads;
 pub mod index;
 pub mod languages;
 mod leading;

@@ -26,6 +26,15 @@ pub struct Presentation {
     pub storyboard: Option<Storyboard>,
 }
 
+/// The end of the last track, in microseconds.
+pub fn end_us(tracks: &[Track]) -> u64 {
+    let ends = tracks.iter().filter_map(|track| {
+        let end = track.segments.last()?.end();
+        Some(microseconds(end, track.timescale))
+    });
+    ends.max().unwrap_or(0)
+}
+
 /// A track of one file, in segments. The renditions of a title may come from several files.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Track {

@@ -114,11 +114,7 @@ pub fn presentation(movie: &Movie, title: &str, version: Version) -> Presentatio
         })
         .collect();
     presentation::share_target_duration(&mut tracks);
-    let ends_us = tracks.iter().filter_map(|track| {
-        let end = track.segments.last()?.end();
-        Some(presentation::microseconds(end, track.timescale))
-    });
-    let duration_us = ends_us.max().unwrap_or(0);
+    let duration_us = presentation::end_us(&tracks);
     let starts_us = tracks.iter().filter_map(|track| {
         let start = track.segments.first()?.start;
         Some(presentation::microseconds(start, track.timescale))

@@ -1,7 +1,7 @@
 //! Rows of artifacts: which exist, which of their folders is current, and which to evict first.
 
 use super::{Change, Queue, QueueError, row::number};
-use crate::store::{DatabaseError, Row};
+use crate::store::{DatabaseError, Row, Value};
 
 /// A published artifact.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -49,12 +49,21 @@ macro_rules! artifacts_sql {
     };
 }
 
-/// The artifact of a later job replaces that of an earlier one.
-const RECORD: &str = "INSERT INTO artifacts (key, token, bytes, work_ms, kind, title, created_ms, used_ms)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
-    ON CONFLICT (key) DO UPDATE SET token = excluded.token, bytes = excluded.bytes,
-        work_ms = excluded.work_ms, kind = excluded.kind, title = excluded.title, created_ms = excluded.created_ms,
-        used_ms = excluded.used_ms";
+/// Inserts a row of an artifact. The artifact of a later job replaces that of an earlier one.
+macro_rules! record_sql {
+    ($values:literal) => {
+        concat!(
+            "INSERT INTO artifacts (key, token, bytes, work_ms, kind, title, created_ms, used_ms) ",
+            $values,
+            " ON CONFLICT (key) DO UPDATE SET token = excluded.token, bytes = excluded.bytes,
+                work_ms = excluded.work_ms, kind = excluded.kind, title = excluded.title,
+                created_ms = excluded.created_ms, used_ms = excluded.used_ms"
+        )
+    };
+}
+pub(super) use record_sql;
+
+const RECORD: &str = record_sql!("VALUES ($2, $1, $3, $4, $5, $6, $7, $7)");
 
 /// Orders artifacts for eviction at the time $1, the least valuable first.
 ///
@@ -182,16 +191,23 @@ impl Change {
         artifact: &NewArtifact,
         token: i64,
     ) -> Result<(), DatabaseError> {
-        let values = [
-            artifact.key.as_str().into(),
-            token.into(),
-            i64::try_from(artifact.bytes).unwrap_or(i64::MAX).into(),
-            i64::try_from(artifact.work_ms).unwrap_or(i64::MAX).into(),
-            artifact.kind.as_str().into(),
-            artifact.title.as_str().into(),
-            self.now_ms().into(),
-        ];
+        let [key, bytes, work_ms, kind, title] = artifact.values();
+        let values = [token.into(), key, bytes, work_ms, kind, title, self.now_ms().into()];
         self.transaction().execute(RECORD, &values).await.map(drop)
+    }
+}
+
+impl NewArtifact {
+    /// Key, size, work, kind and title.
+    pub(super) fn values(&self) -> [Value; 5] {
+        let number = |value| i64::try_from(value).unwrap_or(i64::MAX).into();
+        [
+            self.key.as_str().into(),
+            number(self.bytes),
+            number(self.work_ms),
+            self.kind.as_str().into(),
+            self.title.as_str().into(),
+        ]
     }
 }
 

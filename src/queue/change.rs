@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Clock, Job, JobId, Queue, QueueError, row::jobs_sql, wait::ChangeSignal};
-use crate::store::{Transaction, Value};
+use super::{
+    Clock, Job, JobId, Queue, QueueError,
+    clock::postgres_now_sql,
+    row::jobs_sql,
+    wait::{ChangeSignal, NOTIFY},
+};
+use crate::store::{Dialect, Transaction, Value};
 
 /// A transaction that holds the lock of the queue. Its drop rolls it back.
 #[derive(Debug)]
@@ -21,23 +26,23 @@ pub struct Change {
 /// previous holder committed.
 const LOCK: [&str; 2] = [
     "SELECT last, 0 AS now_ms FROM sequence",
-    "SELECT last, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms
-     FROM sequence FOR UPDATE",
+    concat!("SELECT last, ", postgres_now_sql!(), " AS now_ms FROM sequence FOR UPDATE"),
 ];
 
-/// Updates all columns that change during a job's life.
+/// Updates all columns that change during a job's life. A heartbeat takes no lock, and may have renewed the
+/// lease since the row was read.
 const SAVE: &str = "UPDATE jobs SET priority = $3, state = $4, attempts = $5, run_at_ms = $6,
-    lease_owner = $7, lease_until_ms = $8, permille = $9, stage = $10, note = $11,
-    cancel_requested = $12, last_error = $13, unavailable = $14, started_ms = $15, finished_ms = $16,
-    changed = $17, client = CASE WHEN $4 = 'queued' THEN client END
+    lease_owner = $7, lease_until_ms = CASE WHEN $4 = 'running' THEN lease_until_ms END,
+    permille = $8, stage = $9, note = $10, cancel_requested = $11, last_error = $12, unavailable = $13,
+    started_ms = $14, finished_ms = $15, changed = $16, client = CASE WHEN $4 = 'queued' THEN client END
     WHERE id = $1 AND changed = $2";
 
 impl Queue {
     /// Begins a change. The caller may write more in its transaction, which commits with it.
     pub async fn begin(&self) -> Result<Change, QueueError> {
-        let mut transaction = self.database.begin().await?;
-        let lock = transaction.dialect().choose(LOCK[0], LOCK[1]);
-        let row = transaction.row(lock, &[]).await?.ok_or(QueueError::LockLost)?;
+        let lock = self.database.dialect().choose(LOCK[0], LOCK[1]);
+        let (transaction, row) = self.database.begin_with(lock).await?;
+        let row = row.ok_or(QueueError::LockLost)?;
         let (last, theirs) = (row.get("last")?, row.get("now_ms")?);
         let now_ms = Clock::read(&self.clock, theirs);
         Ok(Change { transaction, signal: Arc::clone(&self.changes), now_ms, before: last, last })
@@ -56,14 +61,15 @@ impl Change {
     }
 
     /// Commits the change and wakes waiters.
-    pub async fn commit(mut self) -> Result<(), QueueError> {
+    pub async fn commit(self) -> Result<(), QueueError> {
         if self.last == self.before {
             return Ok(self.transaction.commit().await?);
         }
-        let last = "UPDATE sequence SET last = $1";
-        self.transaction.execute(last, &[self.last.into()]).await?;
-        ChangeSignal::notify(&mut self.transaction).await?;
-        self.transaction.commit().await?;
+        let mut statements = format!("UPDATE sequence SET last = {}", self.last);
+        if self.transaction.dialect() == Dialect::Postgres {
+            statements += NOTIFY;
+        }
+        self.transaction.commit_with(&statements).await?;
         self.signal.wake();
         Ok(())
     }
@@ -100,7 +106,6 @@ impl Change {
             i64::from(job.attempts).into(),
             job.run_at_ms.into(),
             job.lease_owner.as_deref().into(),
-            job.lease_until_ms.into(),
             i64::from(job.progress.permille).into(),
             job.progress.stage.as_str().into(),
             job.progress.note.as_str().into(),

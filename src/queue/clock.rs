@@ -10,6 +10,14 @@ use std::{
 
 use crate::store::{Database, DatabaseError};
 
+/// The clock of PostgreSQL, in SQL.
+macro_rules! postgres_now_sql {
+    () => {
+        "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    };
+}
+pub(super) use postgres_now_sql;
+
 /// A clock, in milliseconds since 1970.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
@@ -42,12 +50,21 @@ impl Clock {
         }
     }
 
+    /// The time, for statements that else read the database's clock themselves: the value of their
+    /// parameter $1.
+    pub(super) fn known_ms(&self, database: &Database) -> Option<i64> {
+        match (self, database) {
+            (Self::Database, Database::Postgres(_)) => None,
+            _ => Some(self.read(0)),
+        }
+    }
+
     /// The time, outside of a transaction.
     pub(super) async fn now_ms(&self, database: &Database) -> Result<i64, DatabaseError> {
-        let (Self::Database, Database::Postgres(_)) = (self, database) else {
-            return Ok(self.read(0));
-        };
-        let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms";
+        if let Some(known_ms) = self.known_ms(database) {
+            return Ok(known_ms);
+        }
+        let sql = concat!("SELECT ", postgres_now_sql!(), " AS now_ms");
         match database.row(sql, &[]).await? {
             Some(row) => Ok(self.read(row.get("now_ms")?)),
             None => Ok(self.read(0)),

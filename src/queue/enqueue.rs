@@ -2,9 +2,12 @@
 
 use super::{
     Change, Job, JobId, JobSubmission, Queue, QueueError,
+    clock::postgres_now_sql,
+    one_statement::{OneStatement, one_statement, postgres_statement},
     row::{jobs_sql, number},
+    wait::notify_sql,
 };
-use crate::store::Row;
+use crate::store::{Row, Value};
 
 /// The states must be those of the partial index, word by word, or the database does not use it.
 const LIVE: &str =
@@ -16,6 +19,22 @@ const INSERT: &str = jobs_sql!(
         created_ms, changed, client)
      VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, 0, $8, $9, 0, 0, '', '', 0, $10, $9, $11, $12)";
     RETURNING
+);
+
+/// A job without parent and client, unless one of its key is live. The index of live keys decides between two
+/// that are enqueued at once.
+const INSERT_NEW: OneStatement = one_statement!(
+    if "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM jobs
+        WHERE dedupe_key = $8 AND state IN ('queued', 'running', 'waiting'))";
+    jobs_sql!(
+        "INSERT INTO jobs (id, class, kind, title, payload, priority, state, dedupe_key, attempts,
+            max_attempts, run_at_ms, lease_token, permille, stage, note, cancel_requested, created_ms,
+            changed)
+         SELECT $2, $3, $4, $5, $6, $7, 'queued', $8, 0, $9, number.now_ms, 0, 0, '', '', 0,
+            number.now_ms, number.last
+         FROM number WHERE number.last > 0 ON CONFLICT DO NOTHING";
+        RETURNING
+    )
 );
 
 /// The queued jobs of a class: all of them, and those of a client. From the index `jobs_queued` alone.
@@ -63,6 +82,9 @@ impl Queue {
             if live.priority >= job.priority {
                 return Ok((live, false));
             }
+        }
+        if let Some(row) = self.change_one(&INSERT_NEW, job.values()).await? {
+            return Ok((Job::from_row(&row)?, true));
         }
         let mut change = self.begin().await?;
         let enqueued = change.enqueue(job).await?;
@@ -137,22 +159,27 @@ impl Change {
         parent: Option<JobId>,
         client: Option<&str>,
     ) -> Result<Job, QueueError> {
-        let values = [
-            JobId::new().into(),
-            job.class.as_str().into(),
-            job.kind.as_str().into(),
-            job.title.as_str().into(),
-            job.payload.as_str().into(),
-            job.priority.into(),
-            job.dedupe_key.as_deref().filter(|_| parent.is_none()).into(),
-            i64::from(job.max_attempts.max(1)).into(),
-            self.now_ms().into(),
-            parent.into(),
-            self.next().into(),
-            client.into(),
-        ];
+        let dedupe_key = job.dedupe_key.filter(|_| parent.is_none());
+        let mut values = Vec::from(JobSubmission { dedupe_key, ..job }.values());
+        values.extend([self.now_ms().into(), parent.into(), self.next().into(), client.into()]);
         let row = self.transaction().row(INSERT, &values).await?.ok_or(QueueError::LockLost)?;
         self.advance();
         Job::from_row(&row)
+    }
+}
+
+impl JobSubmission {
+    /// A new identifier, and what the columns of a new job get from its submission.
+    fn values(&self) -> [Value; 8] {
+        [
+            JobId::new().into(),
+            self.class.as_str().into(),
+            self.kind.as_str().into(),
+            self.title.as_str().into(),
+            self.payload.as_str().into(),
+            self.priority.into(),
+            self.dedupe_key.as_deref().into(),
+            i64::from(self.max_attempts.max(1)).into(),
+        ]
     }
 }

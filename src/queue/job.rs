@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
+use crate::named::named;
+
 /// The identifier of a job, a UUID version 7: later jobs have greater ones.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct JobId(Uuid);
@@ -27,44 +29,6 @@ impl FromStr for JobId {
         text.parse().map(Self)
     }
 }
-
-/// Defines an enum with a name for each value, in the database and for people.
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-        pub enum $name { $($(#[$value_doc])* $value,)+ }
-
-        impl $name {
-            /// All values.
-            pub const ALL: &'static [Self] = &[$(Self::$value,)+];
-
-            /// The name.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$value => $text,)+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownName;
-
-            fn from_str(text: &str) -> Result<Self, UnknownName> {
-                match text { $($text => Ok(Self::$value),)+ _ => Err(UnknownName) }
-            }
-        }
-    };
-}
-
-/// The name is unknown.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("unknown name")]
-pub struct UnknownName;
 
 named! {
     /// Resource class of a job. A worker has a number of slots for each.

@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Change, Job, JobId, NewArtifact, Progress, Queue, QueueError, State, clock::millis};
+use super::{
+    Change, Job, JobId, NewArtifact, Progress, Queue, QueueError, State,
+    artifacts::record_sql,
+    clock::{millis, postgres_now_sql},
+    one_statement::{OneStatement, one_statement, postgres_statement},
+    wait::notify_sql,
+};
+use crate::store::{Dialect, Row, Value};
 
 /// The right to run a job. Its token fences reports, and names the folder of the artifact.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -44,32 +51,105 @@ const BACKOFF_MAX: Duration = Duration::from_secs(600);
 /// Maximum length of text for people, in characters; the worker's log has the whole.
 const TEXT_CHARS_MAX: usize = 4000;
 
-const RENEW: &str = "UPDATE jobs SET lease_until_ms = $4, permille = $5, stage = $6, note = $7,
-    changed = CASE WHEN permille = $5 AND stage = $6 AND note = $7 THEN changed ELSE $8 END
-    WHERE id = $1 AND lease_token = $2 AND state = 'running' AND lease_until_ms > $3
-    RETURNING cancel_requested, parent, changed";
+/// Whether the lease $3 of the job $2 holds at a time.
+macro_rules! is_held {
+    ($now_ms:expr) => {
+        concat!("id = $2 AND lease_token = $3 AND state = 'running' AND lease_until_ms > ", $now_ms)
+    };
+}
+
+macro_rules! renew {
+    ($now_ms:expr) => {
+        concat!(
+            "UPDATE jobs SET lease_until_ms = ",
+            $now_ms,
+            " + $4 WHERE ",
+            is_held!($now_ms),
+            " RETURNING cancel_requested"
+        )
+    };
+}
+
+/// A heartbeat is no change: it takes neither the lock nor a number.
+const RENEW: [&str; 2] = [renew!("$1"), renew!(concat!("COALESCE($1, ", postgres_now_sql!(), ")"))];
+
+/// Of a job without a parent, whose progress would change too.
+const REPORT_ALONE: OneStatement = one_statement!(
+    if concat!(
+        "SELECT 1 FROM jobs WHERE ", is_held!("(SELECT now_ms FROM clock)"),
+        " AND parent IS NULL AND (permille <> $5 OR stage <> $6 OR note <> $7)"
+    );
+    concat!(
+        "UPDATE jobs SET lease_until_ms = number.now_ms + $4, permille = $5, stage = $6, note = $7,
+            changed = number.last
+         FROM number WHERE ", is_held!("number.now_ms"), " RETURNING cancel_requested"
+    )
+);
+
+/// Of any job.
+const REPORT: &str = concat!(
+    "UPDATE jobs SET lease_until_ms = $1 + $4, permille = $5, stage = $6, note = $7,
+        changed = CASE WHEN permille = $5 AND stage = $6 AND note = $7 THEN changed ELSE $8 END
+     WHERE ",
+    is_held!("$1"),
+    " RETURNING cancel_requested, parent, changed"
+);
+
+/// Ends a job without a parent as done, on PostgreSQL; with an artifact, if $4 is one's key.
+const FINISH_ALONE: &str = postgres_statement!(
+    if concat!(
+        "SELECT 1 FROM jobs WHERE ", is_held!("(SELECT now_ms FROM clock)"), " AND parent IS NULL"
+    );
+    concat!(
+        "UPDATE jobs SET state = 'done', lease_owner = NULL, lease_until_ms = NULL,
+            finished_ms = number.now_ms, permille = 1000, stage = '', note = '', last_error = NULL,
+            unavailable = 0, changed = number.last
+         FROM number WHERE ", is_held!("number.now_ms"), " RETURNING id"
+    );
+    concat!(
+        ", recorded AS (", record_sql!(
+            "SELECT $4, $3, $5, $6, $7, $8, number.now_ms, number.now_ms FROM number, changed
+             WHERE $4 IS NOT NULL"
+        ), ")"
+    )
+);
 
 impl Queue {
+    /// Renews the lease for `time` from now, and returns whether to continue.
+    pub async fn renew(&self, lease: &Lease, time: Duration) -> Result<Heartbeat, QueueError> {
+        let known_ms = self.clock.known_ms(&self.database);
+        let values = [known_ms.into(), lease.job.into(), lease.token.into(), millis(time).into()];
+        let renew = self.database.dialect().choose(RENEW[0], RENEW[1]);
+        match self.database.write(renew, &values).await? {
+            Some(row) => Heartbeat::from_row(&row),
+            None => Ok(Heartbeat::Lost),
+        }
+    }
+
     /// Reports progress, renews the lease for `time` from now, and returns whether to continue.
-    pub async fn renew(
+    pub async fn report(
         &self,
         lease: &Lease,
         progress: &Progress,
         time: Duration,
     ) -> Result<Heartbeat, QueueError> {
-        let mut change = self.begin().await?;
-        let (now_ms, number) = (change.now_ms(), change.next());
-        let values = [
+        let values: [Value; 6] = [
             lease.job.into(),
             lease.token.into(),
-            now_ms.into(),
-            (now_ms + millis(time)).into(),
+            millis(time).into(),
             i64::from(progress.permille.min(1000)).into(),
             truncate(&progress.stage).into(),
             truncate(&progress.note).into(),
-            number.into(),
         ];
-        let Some(row) = change.transaction().row(RENEW, &values).await? else {
+        if let Some(row) = self.change_one(&REPORT_ALONE, values.clone()).await? {
+            return Heartbeat::from_row(&row);
+        }
+        let mut change = self.begin().await?;
+        let number = change.next();
+        let mut all = vec![Value::from(change.now_ms())];
+        all.extend(values);
+        all.push(number.into());
+        let Some(row) = change.transaction().row(REPORT, &all).await? else {
             return Ok(Heartbeat::Lost);
         };
         if row.get::<i64>("changed")? == number {
@@ -78,8 +158,7 @@ impl Queue {
             change.update_ancestors(parent.and_then(|id| id.parse().ok())).await?;
         }
         change.commit().await?;
-        let stops = row.get::<i64>("cancel_requested")? != 0;
-        Ok(if stops { Heartbeat::Cancel } else { Heartbeat::Go })
+        Heartbeat::from_row(&row)
     }
 
     /// Ends a job as done, and records its artifacts. `false`: the lease is lost, and nothing changed.
@@ -101,6 +180,9 @@ impl Queue {
         artifacts: &[NewArtifact],
         intermediates: Option<&str>,
     ) -> Result<bool, QueueError> {
+        if intermediates.is_none() && self.finish_alone(lease, artifacts).await? {
+            return Ok(true);
+        }
         let mut change = self.begin().await?;
         let Some(mut job) = change.held(lease).await? else {
             let job = change.job(lease.job).await?;
@@ -123,6 +205,24 @@ impl Queue {
         change.update_ancestors(job.parent).await?;
         change.commit().await?;
         Ok(true)
+    }
+
+    /// On PostgreSQL, ends a job without a parent in one statement, with at most one artifact. `false` if
+    /// nothing changed.
+    async fn finish_alone(
+        &self,
+        lease: &Lease,
+        artifacts: &[NewArtifact],
+    ) -> Result<bool, QueueError> {
+        if self.database.dialect() != Dialect::Postgres || artifacts.len() > 1 {
+            return Ok(false);
+        }
+        let mut values: Vec<Value> =
+            vec![self.clock.known_ms(&self.database).into(), lease.job.into(), lease.token.into()];
+        let (text, number) = (Value::Text(None), Value::Integer(None));
+        let none = || [text.clone(), number.clone(), number, text.clone(), text];
+        values.extend(artifacts.first().map_or_else(none, NewArtifact::values));
+        Ok(self.write_one(FINISH_ALONE, &values).await?.is_some())
     }
 
     /// Reports a failed attempt, or one that stopped because the job was cancelled, which then ends as
@@ -162,6 +262,13 @@ impl Queue {
         change.update_ancestors(job.parent).await?;
         change.commit().await?;
         Ok(true)
+    }
+}
+
+impl Heartbeat {
+    fn from_row(row: &Row) -> Result<Self, QueueError> {
+        let stops = row.get::<i64>("cancel_requested")? != 0;
+        Ok(if stops { Self::Cancel } else { Self::Go })
     }
 }
 

@@ -1,13 +1,13 @@
 //! The durable queue: jobs, leases, and rows of artifacts. It knows only the database.
 //!
 //! **One writer.** A writer of jobs first locks the one row of the table `sequence`, so changes happen
-//! one after another on both databases, in the order of their numbers ([`Job::changed`]). That gives
-//! up throughput that is not needed (a job takes seconds, its changes milliseconds) and buys simple
-//! rules: no deadlocks, no stale reads, and an event stream that is `changed_since(n)` and needs no
-//! log.
+//! one after another on both databases, in the order of their numbers ([`Job::changed`]). That buys
+//! simple rules: no deadlocks, no stale reads, and an event stream that is `changed_since(n)` and needs no
+//! log. The frequent changes are one statement each, so that PostgreSQL holds the lock for less than a
+//! round trip.
 //!
-//! **Leases.** A claimed job belongs to its worker until the lease expires; the worker renews it. The
-//! token of the lease, a number unique among all claims, fences every report of a worker: one that was
+//! **Leases.** A claimed job belongs to its worker until the lease expires; the worker renews it, which is
+//! no change, and takes neither a number nor the lock. The token of the lease, a number unique among all claims, fences every report of a worker: one that was
 //! away for too long changes nothing, whether or not another worker has claimed the job.
 //!
 //! **Families.** A job may [`split`](Queue::split): it waits until its children have ended, and is then
@@ -24,6 +24,7 @@ mod family;
 mod job;
 mod lease;
 mod listing;
+mod one_statement;
 mod retry;
 mod row;
 mod split;

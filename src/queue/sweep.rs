@@ -13,11 +13,18 @@ pub struct Expired {
     pub deleted: u64,
 }
 
-/// Jobs with an expired lease that no worker may claim again.
-const LOST: &str = jobs_sql!(
-    SELECT "WHERE state = 'running' AND (lease_until_ms <= $1 OR lease_until_ms > $1 + 7200000)
-        AND (attempts >= max_attempts OR cancel_requested <> 0) ORDER BY id"
-);
+macro_rules! lost {
+    ($lock:literal) => {
+        jobs_sql!(
+            SELECT "WHERE state = 'running' AND (lease_until_ms <= $1 OR lease_until_ms > $1 + 7200000)
+                AND (attempts >= max_attempts OR cancel_requested <> 0) ORDER BY id ", $lock
+        )
+    };
+}
+
+/// Jobs with an expired lease that no worker may claim again. Their rows are locked, since a heartbeat, which
+/// takes no other lock, may be about to renew a lease.
+const LOST: [&str; 2] = [lost!(""), lost!("FOR UPDATE SKIP LOCKED")];
 
 /// Deletes some of the jobs that ended before a time, with their children.
 const DELETE_ENDED: &str = "DELETE FROM jobs WHERE id IN (
@@ -48,7 +55,8 @@ impl Queue {
     async fn end_lost(&self) -> Result<u64, QueueError> {
         let mut change = self.begin().await?;
         let now_ms = change.now_ms();
-        let lost = Job::from_rows(&change.transaction().rows(LOST, &[now_ms.into()]).await?)?;
+        let lost = self.database.dialect().choose(LOST[0], LOST[1]);
+        let lost = Job::from_rows(&change.transaction().rows(lost, &[now_ms.into()]).await?)?;
         let mut ended = 0;
         for job in lost {
             // The end of a sibling in this loop may have changed it.

@@ -5,18 +5,29 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgPool, postgres::PgListener};
 use tokio::{
+    select,
     sync::watch,
     task::AbortHandle,
     time::{sleep, timeout},
 };
 
 use super::{Queue, QueueError};
-use crate::store::{Database, DatabaseError, Dialect, Transaction};
+use crate::store::{Database, PostgresPool};
 
 /// Channel of LISTEN and NOTIFY.
 const CHANNEL: &str = "headwater_jobs";
+
+/// Notifies all processes, with PostgreSQL, once the transaction commits.
+macro_rules! notify_sql {
+    () => {
+        "pg_notify('headwater_jobs', '')"
+    };
+}
+pub(super) use notify_sql;
+
+/// As one more statement.
+pub(super) const NOTIFY: &str = concat!("; SELECT ", notify_sql!());
 
 /// Poll interval with SQLite, which notifies no other process of a change. A poll costs some 50 µs.
 const SQLITE_POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -65,18 +76,10 @@ impl ChangeSignal {
         self.count.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Notifies all processes once this transaction commits.
-    pub(super) async fn notify(transaction: &mut Transaction) -> Result<(), DatabaseError> {
-        if transaction.dialect() == Dialect::Postgres {
-            transaction.rows("SELECT 1 FROM pg_notify($1, '')", &[CHANNEL.into()]).await?;
-        }
-        Ok(())
-    }
-
-    fn listen(changes: &Arc<Self>, pool: &PgPool) {
+    fn listen(changes: &Arc<Self>, pool: &Arc<PostgresPool>) {
         let mut listening = changes.listening.lock().unwrap_or_else(PoisonError::into_inner);
         if listening.as_ref().is_none_or(AbortHandle::is_finished) {
-            let task = tokio::spawn(listen(Arc::downgrade(changes), pool.clone()));
+            let task = tokio::spawn(listen(Arc::downgrade(changes), Arc::clone(pool)));
             *listening = Some(task.abort_handle());
         }
     }
@@ -92,9 +95,14 @@ impl Drop for ChangeSignal {
 }
 
 /// Listens until the queue is dropped, across restarts of the server.
-async fn listen(changes: Weak<ChangeSignal>, pool: PgPool) {
+async fn listen(changes: Weak<ChangeSignal>, pool: Arc<PostgresPool>) {
     loop {
-        if let Err(error) = forward(&changes, &pool).await {
+        let forwarded = select! {
+            forwarded = forward(&changes, &pool) => forwarded,
+            // The connection may lead to a server that is gone, and be silent for ever.
+            () = pool.recovered() => continue,
+        };
+        if let Err(error) = forwarded {
             tracing::debug!(%error, "no notifications from PostgreSQL, polling");
         }
         if changes.strong_count() == 0 {
@@ -105,9 +113,8 @@ async fn listen(changes: Weak<ChangeSignal>, pool: PgPool) {
 }
 
 /// Forwards notifications of PostgreSQL to the waiters of this process.
-async fn forward(changes: &Weak<ChangeSignal>, pool: &PgPool) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
+async fn forward(changes: &Weak<ChangeSignal>, pool: &PostgresPool) -> Result<(), sqlx::Error> {
+    let mut listener = pool.listen(CHANNEL).await?;
     while let Some(signal) = changes.upgrade() {
         // Changes before the LISTEN, or during a lost connection, sent no notification here.
         signal.wake();

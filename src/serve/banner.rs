@@ -93,7 +93,7 @@ impl Server {
             label = "";
         }
         if self.site.token.load().is_none() {
-            let rule = "read-only without --api-token-file: all may watch, none may start jobs";
+            let rule = "all may watch; changes need --api-token-file";
             writeln!(banner, "           ({rule})")?;
         }
         match addresses.first() {

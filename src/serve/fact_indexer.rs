@@ -3,11 +3,14 @@
 //! The catalog keeps the facts, within its own bound, and the database, if there is one, keeps them for the
 //! next start. Files are opened and indexed as for requests, so that no file is read twice at once.
 
+mod retries;
+
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, info};
 
+use self::retries::Retries;
 use crate::{
     http::Site,
     library::{
@@ -16,13 +19,14 @@ use crate::{
     },
     store::{Database, DatabaseError},
     titles::{
+        Error,
         fact_store::{self, Known},
         facts,
     },
 };
 
-/// The delay before files that could not be read are tried again, such as those that still grow.
-const RETRY_INTERVAL: Duration = Duration::from_secs(3);
+/// The delay before the next round while the server is busy.
+const BUSY_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Titles of one look into the catalog.
 const PAGE: usize = 64;
@@ -40,17 +44,18 @@ pub(super) async fn run(site: Arc<Site>) {
         site: Arc::clone(&site),
         is_restored: false,
         changes: 0,
+        retries: Retries::default(),
         unsaved: Vec::new(),
         saved: Instant::now(),
     };
     let catalog = &site.titles.library.catalog;
-    let mut is_complete = true;
+    let mut next_round = None;
     loop {
-        match is_complete {
-            true => catalog.lacks_facts().await,
-            false => drop(timeout(RETRY_INTERVAL, catalog.lacks_facts()).await),
+        match next_round {
+            None => catalog.lacks_facts().await,
+            Some(due) => drop(timeout_at(due, catalog.lacks_facts()).await),
         }
-        is_complete = indexer.run_round().await;
+        next_round = indexer.run_round().await;
     }
 }
 
@@ -60,21 +65,26 @@ struct Indexer {
     is_restored: bool,
     /// The number of the last change whose removed titles have no rows any more.
     changes: u64,
+    /// Titles that could not be read.
+    retries: Retries,
     /// Facts that the database lacks.
     unsaved: Vec<Known>,
     saved: Instant,
 }
 
 impl Indexer {
-    /// Indexes all titles that lack facts. Returns whether none is left for the next round.
-    async fn run_round(&mut self) -> bool {
+    /// Indexes all titles that lack facts. Returns the time of the next round, if any is left for it.
+    async fn run_round(&mut self) -> Option<Instant> {
         self.delete_removed().await;
         if !self.is_restored && !self.catalog().is_scanning() {
             self.restore().await;
         }
-        let (mut is_complete, mut last) = (true, None);
+        for path in self.retries.due(Instant::now()) {
+            self.index(&path).await;
+        }
+        let (mut is_busy, mut last) = (false, None);
         loop {
-            is_complete &= self.index_wanted().await;
+            self.index_wanted().await;
             // The first scan goes first, and most facts come from the database then.
             if self.catalog().is_scanning() {
                 break;
@@ -84,7 +94,7 @@ impl Indexer {
                 site.titles.library.catalog.without_facts(behind.as_deref(), PAGE)
             });
             let Ok((titles, key)) = page.await else {
-                is_complete = false;
+                is_busy = true;
                 break;
             };
             if titles.is_empty() {
@@ -92,34 +102,39 @@ impl Indexer {
             }
             last = key;
             for title in titles {
-                is_complete &= self.index_wanted().await;
+                self.index_wanted().await;
                 let begun = Instant::now();
-                is_complete &= self.index(&title.path).await;
+                self.index(&title.path).await;
                 sleep(begun.elapsed().min(PAUSE_MAX)).await;
             }
         }
         self.save().await;
-        is_complete
+        let library = Arc::clone(&self.site.titles.library);
+        self.retries.retain(|path, version| {
+            library.catalog.get(path).is_some_and(|title| title.version == version)
+        });
+        let busy = is_busy.then(|| Instant::now() + BUSY_INTERVAL);
+        [busy, self.retries.next_due()].into_iter().flatten().min()
     }
 
-    /// Indexes the titles that a client was just shown. Returns whether all could be read.
-    async fn index_wanted(&mut self) -> bool {
-        let mut is_complete = true;
+    /// Indexes the titles that a client was just shown.
+    async fn index_wanted(&mut self) {
         while let Some(path) = self.catalog().next_wanted() {
-            is_complete &= self.index(&path).await;
+            self.index(&path).await;
         }
-        is_complete
     }
 
-    /// Finds the facts of a title in the database, or reads them. Returns whether it could be read.
-    async fn index(&mut self, path: &MediaPath) -> bool {
-        let Some(title) = self.catalog().get(path) else {
-            return true;
+    /// Finds the facts of a title in the database, or reads them.
+    async fn index(&mut self, path: &MediaPath) {
+        let found = self.catalog().get(path);
+        // A remuxed movie may tell what the file did not.
+        let is_known = |title: &Title| title.facts.is_some_and(|facts| facts.duration_ms.is_some());
+        let Some(title) = found.filter(|title| !is_known(title)) else {
+            return self.retries.forget(path);
         };
         let Title { version, facts: known, .. } = title;
-        // A remuxed movie may tell what the file did not.
-        if known.is_some_and(|facts| facts.duration_ms.is_some()) {
-            return true;
+        if !self.retries.is_due(path, version, Instant::now()) {
+            return;
         }
         if known.is_none()
             && !self.is_restored
@@ -127,20 +142,22 @@ impl Indexer {
             && let Ok(Some(facts)) = fact_store::find(&database, path, version).await
         {
             self.catalog().note_facts([(path.clone(), version, facts)]);
-            return true;
+            return self.retries.forget(path);
         }
         match facts::read(&self.site.titles, &title).await {
             Ok(facts) => {
+                self.retries.forget(path);
                 self.catalog().note_facts([(path.clone(), version, facts)]);
                 self.unsaved.push((path.clone(), version, facts));
                 if self.unsaved.len() >= UNSAVED_MAX || self.saved.elapsed() >= SAVE_INTERVAL {
                     self.save().await;
                 }
-                true
             }
             Err(error) => {
                 debug!(?path, %error, "cannot read a title for lists, retrying");
-                false
+                // Those that grow and those that are replaced are ready soon.
+                let is_soon = matches!(error, Error::Growing | Error::NotReady(_) | Error::Busy);
+                self.retries.note_failure(path, version, is_soon, Instant::now());
             }
         }
     }

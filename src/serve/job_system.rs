@@ -21,7 +21,7 @@ use crate::{
     },
     queue::Queue,
     serve::start,
-    store::{Database, artifacts::ArtifactStore},
+    store::{Database, artifacts::ArtifactStore, identity},
     titles::artifacts::Artifacts,
     transcode::program::find_program,
     webhooks::Webhook,
@@ -101,8 +101,9 @@ impl Opener {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let settings = self.site.settings.load_full();
         let database = Database::open(settings.database.as_deref(), &self.data).await?;
-        let queue = Queue::new(database);
         let store = ArtifactStore::open(&self.data, settings.min_free_disk_mib.get() << 20)?;
+        identity::check(&database, &store).await?;
+        let queue = Queue::new(database);
         let artifacts = Artifacts::new(
             queue.clone(),
             start::open_artifacts(&store, &settings).await?,

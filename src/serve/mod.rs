@@ -6,6 +6,7 @@
 mod banner;
 pub mod bucket_settings;
 mod buckets;
+mod data_lock;
 mod descriptors;
 mod fact_indexer;
 mod job_system;
@@ -38,6 +39,7 @@ use tracing::{info, warn};
 
 use self::{
     buckets::CacheOf,
+    data_lock::DataLock,
     descriptors::DescriptorPlan,
     job_system::JobSystem,
     reload::{Fresh, Reload},
@@ -77,6 +79,7 @@ const BLOCKING_THREADS: usize = 4;
 pub struct Server {
     address: SocketAddr,
     data: PathBuf,
+    _data_lock: DataLock,
     site: Arc<Site>,
     access_log: AccessLog,
     /// Makes connections drain.
@@ -119,7 +122,8 @@ impl Server {
         background.spawn(unused_memory::keep_returning());
         let data = start::open_data(&settings)?;
         // A database that is down is retried; a URL that is wrong stays so.
-        DatabaseLocation::parse(settings.database.as_deref(), &data)?;
+        let database = DatabaseLocation::parse(settings.database.as_deref(), &data)?;
+        let data_lock = DataLock::take(&data, &database)?;
         let library = background.block_on(start::open_library(&settings, CacheOf::Server))?;
         let rescan = Duration::from_secs(settings.rescan_s.get());
         for root in 0..library.roots().len() {
@@ -160,7 +164,17 @@ impl Server {
         let drain = Drain::default();
         let address = socket.local_addr()?;
         let io_threads = start_io_threads(&socket, listening, pipeline, plan.connections, &drain)?;
-        Ok(Self { address, data, site, access_log, drain, job_system, io_threads, background })
+        Ok(Self {
+            address,
+            data,
+            _data_lock: data_lock,
+            site,
+            access_log,
+            drain,
+            job_system,
+            io_threads,
+            background,
+        })
     }
 
     /// The address that it listens on.

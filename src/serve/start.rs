@@ -26,7 +26,7 @@ use crate::{
         disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     },
     library::{IndexCache, Library, NamedRoot, media_type},
-    store::{DatabaseError, artifacts::ArtifactStore},
+    store::{DatabaseError, artifacts::ArtifactStore, identity::IdentityError},
     transcode::ffmpeg::NotInstalled,
 };
 
@@ -66,6 +66,14 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// Another server uses the data folder.
+    #[error("{}", in_use_error(dir, process))]
+    DataInUse {
+        /// The folder.
+        dir: PathBuf,
+        /// The number of its process; empty if it is unknown.
+        process: String,
+    },
     /// The address is in use or not available.
     #[error("{}", listen_error(address, error))]
     Listen {
@@ -77,6 +85,9 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The database and the artifact storage do not belong together.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A worker found no ffmpeg.
     #[error(transparent)]
     Ffmpeg(#[from] NotInstalled),
@@ -92,6 +103,18 @@ pub enum StartError {
     /// The system provides no thread or no event queue.
     #[error(transparent)]
     System(#[from] io::Error),
+}
+
+/// The message of a folder that another server uses.
+fn in_use_error(dir: &Path, process: &str) -> String {
+    let process = match process {
+        "" => String::new(),
+        process => format!(" (process {process})"),
+    };
+    format!(
+        "another server{process} uses the data folder {}; stop it, or choose another folder with --data",
+        dir.display()
+    )
 }
 
 /// The message of a failed listen, with a next step for the common reason.

@@ -28,7 +28,7 @@ use crate::{
         buckets::CacheOf,
         start::{self, StartError},
     },
-    store::{Database, DatabaseError, DatabaseLocation, artifacts::ArtifactStore},
+    store::{Database, DatabaseError, DatabaseLocation, artifacts::ArtifactStore, identity},
     sys::sched::{self, Policy},
     telemetry,
     transcode::{
@@ -116,9 +116,11 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
             tokio::spawn(Arc::clone(&library).open_when_available(number));
         }
     }
-    let queue = Queue::new(open_database(settings, &data).await?);
+    let database = open_database(settings, &data).await?;
     let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
         .map_err(|error| StartError::Data { dir: data, error })?;
+    identity::check(&database, &artifacts).await?;
+    let queue = Queue::new(database);
     let artifact_root = start::open_artifacts(&artifacts, settings).await?;
     tokio::spawn(close_removed(artifact_root.clone()));
     let chunk_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");

@@ -3,6 +3,7 @@
 //! ```text
 //! artifacts/<key>/<token>/…          published; rows of the database name them
 //! artifacts/in-progress/<token>/…    workspaces of running jobs
+//! artifacts/store.id                 the identity that its database has, too
 //! ```
 //!
 //! The token of the job's lease names a folder, so that two workers never write the same file, and a
@@ -13,7 +14,10 @@ use std::{
     fmt, fs, io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
+
+use super::identity_file;
 
 /// Maximum length of a key, which is a file name.
 const KEY_BYTES_MAX: usize = 160;
@@ -24,6 +28,9 @@ const PUBLISHED: &str = "artifacts";
 /// Folder of workspaces, in that of artifacts: a rename must not cross disks, and an operator may mount
 /// a disk for artifacts.
 const IN_PROGRESS: &str = "in-progress";
+
+/// The file with the identity of the store, in the folder of artifacts. It is no key.
+const IDENTITY: &str = "store.id";
 
 /// Folders of older programs in that of artifacts.
 const OLD_LAYOUT: [&str; 2] = ["made", "making"];
@@ -65,6 +72,8 @@ pub fn artifact_dir(key: &Key, token: i64) -> PathBuf {
 pub struct ArtifactStore {
     published: PathBuf,
     in_progress: PathBuf,
+    /// The identity of the store, once it is checked.
+    identity: Arc<OnceLock<String>>,
     /// Bytes to keep free on the disk.
     min_free_bytes: u64,
 }
@@ -91,12 +100,22 @@ impl ArtifactStore {
         let published = data.join(PUBLISHED);
         let in_progress = published.join(IN_PROGRESS);
         create_private(&in_progress)?;
-        Ok(Self { published, in_progress, min_free_bytes })
+        Ok(Self { published, in_progress, identity: Arc::default(), min_free_bytes })
     }
 
     /// The folder of all published artifacts.
     pub fn published_dir(&self) -> &Path {
         &self.published
+    }
+
+    /// The file with the identity of the store.
+    pub(super) fn identity_file(&self) -> PathBuf {
+        self.published.join(IDENTITY)
+    }
+
+    /// The identity of the store, which a folder that is created again gets, too.
+    pub(super) fn keep_identity(&self, id: String) {
+        let _ = self.identity.set(id);
     }
 
     /// The folder of an artifact.
@@ -118,6 +137,11 @@ impl ArtifactStore {
     pub fn workspace(&self, token: i64, needed_bytes: u64) -> Result<Workspace, WorkspaceError> {
         // A user may have deleted the data folder since the start.
         create_private(&self.in_progress)?;
+        if let Some(id) = self.identity.get()
+            && !self.identity_file().exists()
+        {
+            identity_file::replace(&self.identity_file(), id)?;
+        }
         let free_bytes = self.free_bytes()?;
         let needed_bytes = needed_bytes.saturating_add(self.min_free_bytes);
         if free_bytes < needed_bytes {

@@ -1,7 +1,6 @@
 //! The database: SQLite in the data folder, or PostgreSQL, which several machines can share.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     str::FromStr as _,
     sync::Arc,
@@ -10,34 +9,26 @@ use std::{
 
 use futures::future::ready;
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgPool, SqlitePool,
+    SqlitePool,
     pool::PoolOptions,
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::{DatabaseError, Transaction, migrate, sqlite_file::SqliteFile};
+use super::{
+    DatabaseError, Row, Transaction, migrate, pooled::ACQUIRE_TIMEOUT, postgres::PostgresPool,
+    sqlite_file::SqliteFile,
+};
 
 /// The file in the data folder.
 const FILE_NAME: &str = "headwater.db";
-
-/// Timeout for a connection from the pool, and for SQLite's lock.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Delay before a SQLite file that other processes lock is opened again.
 const LOCKED_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Connections that read SQLite at the same time; each is a thread.
 const SQLITE_READERS: u32 = 4;
-
-/// Connections of one process to PostgreSQL; its default allows a hundred in all.
-const POSTGRES_CONNECTIONS: u32 = 8;
-
-/// Statements that begin a session of PostgreSQL. A process that freezes or loses the network in the
-/// middle of a transaction blocks all others, so the server must end such a transaction.
-const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s';
-    SET idle_in_transaction_session_timeout = '10s'";
 
 /// The location of a database.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,7 +69,7 @@ pub enum Database {
     /// SQLite.
     Sqlite(SqlitePools),
     /// PostgreSQL.
-    Postgres(PgPool),
+    Postgres(Arc<PostgresPool>),
 }
 
 /// Connections to a file. SQLite has one writer at a time; writers wait in our pool's queue, and not in
@@ -124,7 +115,9 @@ impl Database {
     pub async fn open(url: Option<&str>, data: &Path) -> Result<Self, DatabaseError> {
         let database = match DatabaseLocation::parse(url, data)? {
             DatabaseLocation::File(path) => Self::sqlite(&path)?,
-            DatabaseLocation::Postgres(url) => Self::postgres(postgres_options(&url)?).await?,
+            DatabaseLocation::Postgres(url) => {
+                Self::Postgres(PostgresPool::open(postgres_options(&url)?).await?)
+            }
         };
         let deadline = Instant::now() + ACQUIRE_TIMEOUT;
         loop {
@@ -143,6 +136,31 @@ impl Database {
     pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
         self.check_file().await?;
         Transaction::begin(self).await
+    }
+
+    /// Begins a transaction that may write, with a query in the same round trip. Returns its only row.
+    pub async fn begin_with(
+        &self,
+        query: &'static str,
+    ) -> Result<(Transaction, Option<Row>), DatabaseError> {
+        self.check_file().await?;
+        Transaction::begin_with(self, query).await
+    }
+
+    /// Whether it is SQLite's file in this folder.
+    pub(super) fn is_file_in(&self, folder: &Path) -> bool {
+        match self {
+            Self::Sqlite(pools) => pools.file.path().parent() == Some(folder),
+            Self::Postgres(_) => false,
+        }
+    }
+
+    /// Whether the database responds, as far as is known without asking it.
+    pub fn responds(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(pool) => pool.responds(),
+        }
     }
 
     /// Opens another file of SQLite if the path leads to one, with new tables if it has none.
@@ -189,19 +207,6 @@ impl Database {
             file: Arc::clone(&file),
         }))
     }
-
-    async fn postgres(options: PgConnectOptions) -> Result<Self, DatabaseError> {
-        // The pool would retry until its timeout, and then report no more than that.
-        check_connection(&options).await?;
-        let pool = PoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(|connection, _| {
-                Box::pin(async { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
-            })
-            .connect_lazy_with(options.application_name("headwater"));
-        Ok(Self::Postgres(pool))
-    }
 }
 
 /// Whether a text is a URL's scheme (RFC 3986 section 3.1), and not a part of a password.
@@ -219,27 +224,6 @@ fn postgres_options(url: &str) -> Result<PgConnectOptions, DatabaseError> {
         };
         DatabaseError::Url { scheme: "postgres", why }
     })
-}
-
-/// Connects once, for the reason if that fails.
-async fn check_connection(options: &PgConnectOptions) -> Result<(), DatabaseError> {
-    let connecting = async { options.connect().await?.close().await };
-    let late = |_elapsed| Err(io::Error::from(io::ErrorKind::TimedOut).into());
-    let connected = timeout(ACQUIRE_TIMEOUT, connecting).await.unwrap_or_else(late);
-    connected.map_err(|error| match DatabaseError::from(error) {
-        DatabaseError::Unavailable(error) => {
-            DatabaseError::Unreachable { server: server(options), error }
-        }
-        refused => refused,
-    })
-}
-
-/// The server of these options, for people: host and port, or the socket.
-fn server(options: &PgConnectOptions) -> String {
-    match options.get_socket() {
-        Some(socket) => socket.display().to_string(),
-        None => format!("{}:{}", options.get_host(), options.get_port()),
-    }
 }
 
 #[cfg(test)]

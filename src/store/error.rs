@@ -10,6 +10,9 @@ pub enum DatabaseError {
     /// The database is down, busy, or does not respond. A retry may succeed.
     #[error("database unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// PostgreSQL did not respond a moment ago, so it was not asked. A retry may succeed.
+    #[error("database unavailable: PostgreSQL does not respond, and is probed every few seconds")]
+    Paused,
     /// The database rejects the statement. A retry would fail too.
     #[error("database error: {0}")]
     Refused(#[source] sqlx::Error),
@@ -63,7 +66,10 @@ const SQLITE_BUSY: u32 = 5;
 impl DatabaseError {
     /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Unreachable { .. } | Self::File { .. })
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::Paused | Self::Unreachable { .. } | Self::File { .. }
+        )
     }
 
     /// Whether another connection has locked the file of SQLite.

@@ -8,8 +8,13 @@ use super::{Database, DatabaseError, Dialect, Transaction};
 /// The tables of this version.
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// Version of the tables. Raise it with each change of the schema; 1 to 5 were earlier ones.
-const VERSION: i64 = 6;
+/// Version of the tables. Raise it with each change of the schema; 1 to 6 were earlier ones.
+const VERSION: i64 = 7;
+
+/// The id of the store, see `identity`: one row, once a server has started. It stays when the other tables are
+/// replaced, and programs without it work beside those with it, so it is in no version.
+const IDENTITY: &str =
+    "CREATE TABLE store_identity (one BIGINT NOT NULL PRIMARY KEY, id TEXT NOT NULL)";
 
 /// All tables of this and earlier versions, children before parents.
 const DROP: &str = "DROP TABLE IF EXISTS facts;
@@ -37,11 +42,14 @@ pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
             .await?;
     }
     let found = version(&mut transaction).await?;
-    if found == VERSION {
-        return transaction.commit().await;
-    }
     if found > VERSION {
         return Err(DatabaseError::TooNew { found, known: VERSION });
+    }
+    if !exists(&mut transaction, HAS_IDENTITY).await? {
+        transaction.script(IDENTITY).await?;
+    }
+    if found == VERSION {
+        return transaction.commit().await;
     }
     if transaction.dialect() == Dialect::Postgres {
         transaction.script(BINARY).await?;
@@ -64,13 +72,27 @@ pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
     Ok(())
 }
 
+/// Whether a table exists, for SQLite and PostgreSQL.
+const HAS_VERSION: [&str; 2] = [
+    "SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'",
+    "SELECT 1 WHERE to_regclass('schema_version') IS NOT NULL",
+];
+const HAS_IDENTITY: [&str; 2] = [
+    "SELECT 1 FROM sqlite_schema WHERE name = 'store_identity'",
+    "SELECT 1 WHERE to_regclass('store_identity') IS NOT NULL",
+];
+
+async fn exists(
+    transaction: &mut Transaction,
+    query: [&'static str; 2],
+) -> Result<bool, DatabaseError> {
+    let query = transaction.dialect().choose(query[0], query[1]);
+    Ok(transaction.row(query, &[]).await?.is_some())
+}
+
 /// The version of the tables; 0 if there are none.
 async fn version(transaction: &mut Transaction) -> Result<i64, DatabaseError> {
-    let exists = transaction.dialect().choose(
-        "SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'",
-        "SELECT 1 WHERE to_regclass('schema_version') IS NOT NULL",
-    );
-    if transaction.row(exists, &[]).await?.is_none() {
+    if !exists(transaction, HAS_VERSION).await? {
         return Ok(0);
     }
     match transaction.row("SELECT version FROM schema_version", &[]).await? {

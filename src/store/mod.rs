@@ -3,15 +3,21 @@
 //! Upper layers write each statement once; only this folder knows that there are two databases.
 
 pub mod artifacts;
+mod breaker;
 mod connection;
 pub mod database;
 pub mod error;
+pub mod identity;
+mod identity_file;
 mod migrate;
+mod pooled;
+mod postgres;
 mod sqlite_file;
 pub mod statement;
 pub mod transaction;
 
 pub use database::{Database, DatabaseLocation, Dialect};
 pub use error::DatabaseError;
+pub use postgres::PostgresPool;
 pub use statement::{Row, Value};
 pub use transaction::Transaction;

@@ -73,5 +73,6 @@ CREATE TABLE facts (
     duration_ms BIGINT,
     width BIGINT,
     height BIGINT,
-    is_hdr BIGINT
+    is_hdr BIGINT,
+    has_poster BIGINT NOT NULL
 );

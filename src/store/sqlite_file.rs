@@ -44,6 +44,11 @@ impl SqliteFile {
         Ok(Self { path: path.to_owned(), checked, replaced: SyncMutex::default() })
     }
 
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether a connection of this age has the file at the path.
     pub(super) fn is_open_in(&self, age: Duration) -> bool {
         let replaced = *self.replaced.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,18 +1,20 @@
 //! Transactions and queries on either database. Dropping a transaction rolls it back.
 
-use sqlx::{Postgres, Sqlite};
+use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 
 use super::{
-    Database, DatabaseError, Dialect, Row, Value, connection::Connection, statement::arguments,
+    Database, DatabaseError, Dialect, Row, Value,
+    connection::{ToPostgres, ToSqlite},
+    statement::arguments,
 };
 
 /// A transaction that may write.
 #[derive(Debug)]
 pub enum Transaction {
     /// On SQLite: the only writer from its beginning (`BEGIN IMMEDIATE`).
-    Sqlite(Connection<Sqlite>),
+    Sqlite(ToSqlite),
     /// On PostgreSQL: each statement sees all earlier commits (READ COMMITTED).
-    Postgres(Connection<Postgres>),
+    Postgres(ToPostgres),
 }
 
 /// Runs a statement on a connection to one of the databases.
@@ -23,31 +25,41 @@ macro_rules! query {
     }};
 }
 
-/// Runs statements without parameters.
+/// Runs statements without parameters, in one round trip; returns the rows of all.
 macro_rules! script {
-    ($connection:expr, $sql:expr) => {
-        $connection
-            .run(|connection| Box::pin(sqlx::raw_sql($sql).execute(connection)))
-            .await
-            .map(drop)
-    };
+    ($connection:expr, $sql:expr) => {{
+        // Each is a constant, or contains numbers only.
+        let script = sqlx::raw_sql(AssertSqlSafe($sql));
+        $connection.run(|connection| script.fetch_all(connection)).await
+    }};
 }
+
+const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
+const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 impl Transaction {
     /// Begins a transaction.
     pub(super) async fn begin(database: &Database) -> Result<Self, DatabaseError> {
+        Ok(Self::begin_with(database, "").await?.0)
+    }
+
+    /// Begins a transaction with a query in the same round trip. Returns its only row.
+    pub(super) async fn begin_with(
+        database: &Database,
+        query: &'static str,
+    ) -> Result<(Self, Option<Row>), DatabaseError> {
         Ok(match database {
             Database::Sqlite(pools) => {
-                let mut connection = Connection::acquire(&pools.writer).await?;
+                let mut connection = ToSqlite::acquire(&pools.writer).await?;
                 connection.is_in_transaction = true;
-                script!(connection, "BEGIN IMMEDIATE")?;
-                Self::Sqlite(connection)
+                let mut rows = script!(connection, format!("{BEGIN_SQLITE}; {query}"))?;
+                (Self::Sqlite(connection), rows.pop().map(Row::Sqlite))
             }
             Database::Postgres(pool) => {
-                let mut connection = Connection::acquire(pool).await?;
+                let mut connection = ToPostgres::acquire(pool).await?;
                 connection.is_in_transaction = true;
-                script!(connection, "BEGIN ISOLATION LEVEL READ COMMITTED")?;
-                Self::Postgres(connection)
+                let mut rows = script!(connection, format!("{BEGIN_POSTGRES}; {query}"))?;
+                (Self::Postgres(connection), rows.pop().map(Row::Postgres))
             }
         })
     }
@@ -102,17 +114,32 @@ impl Transaction {
     /// Executes several statements without parameters.
     pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), DatabaseError> {
         match self {
-            Self::Sqlite(open) => script!(open, sql),
-            Self::Postgres(open) => script!(open, sql),
+            Self::Sqlite(open) => script!(open, sql).map(drop),
+            Self::Postgres(open) => script!(open, sql).map(drop),
         }
     }
 
     /// Commits. After an error the outcome is unknown: check.
-    pub async fn commit(mut self) -> Result<(), DatabaseError> {
-        self.script("COMMIT").await?;
+    pub async fn commit(self) -> Result<(), DatabaseError> {
+        self.end("COMMIT".to_owned()).await
+    }
+
+    /// Runs statements without parameters, and commits, in one round trip. The caller vouches that nothing
+    /// in them comes from outside the program.
+    pub async fn commit_with(self, statements: &str) -> Result<(), DatabaseError> {
+        self.end(format!("{statements}; COMMIT")).await
+    }
+
+    async fn end(mut self, script: String) -> Result<(), DatabaseError> {
         match &mut self {
-            Self::Sqlite(open) => open.is_in_transaction = false,
-            Self::Postgres(open) => open.is_in_transaction = false,
+            Self::Sqlite(open) => {
+                script!(open, script)?;
+                open.is_in_transaction = false;
+            }
+            Self::Postgres(open) => {
+                script!(open, script)?;
+                open.is_in_transaction = false;
+            }
         }
         Ok(())
     }
@@ -128,12 +155,12 @@ impl Database {
         self.check_file().await?;
         Ok(match self {
             Self::Sqlite(pools) => {
-                let mut reader = Connection::acquire(&pools.readers).await?;
+                let mut reader = ToSqlite::acquire(&pools.readers).await?;
                 let rows = query!(reader, Sqlite, fetch_all, sql, values)?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(pool) => {
-                let mut reader = Connection::acquire(pool).await?;
+                let mut reader = ToPostgres::acquire(pool).await?;
                 let rows = query!(reader, Postgres, fetch_all, sql, values)?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
@@ -147,5 +174,24 @@ impl Database {
         values: &[Value],
     ) -> Result<Option<Row>, DatabaseError> {
         Ok(self.rows(sql, values).await?.pop())
+    }
+
+    /// Runs one statement that may write, as a transaction of its own; returns its only row.
+    pub async fn write(
+        &self,
+        sql: &'static str,
+        values: &[Value],
+    ) -> Result<Option<Row>, DatabaseError> {
+        self.check_file().await?;
+        Ok(match self {
+            Self::Sqlite(pools) => {
+                let mut writer = ToSqlite::acquire(&pools.writer).await?;
+                query!(writer, Sqlite, fetch_all, sql, values)?.pop().map(Row::Sqlite)
+            }
+            Self::Postgres(pool) => {
+                let mut writer = ToPostgres::acquire(pool).await?;
+                query!(writer, Postgres, fetch_all, sql, values)?.pop().map(Row::Postgres)
+            }
+        })
     }
 }

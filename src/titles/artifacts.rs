@@ -17,16 +17,21 @@ use quick_cache::sync::Cache;
 use tokio::{
     runtime::Handle,
     select,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::{Error, job_ends::JobEnds, readiness::Waiting};
+use super::{
+    Error,
+    job_ends::JobEnds,
+    readiness::Waiting,
+    rendition_places::{RenditionPlace, RenditionPlaces},
+};
 use crate::{
     background::{Abandonment, Background},
     extent::{File, Place, disk::OpenError},
     jobs::supervisor::{Supervisor, WorkerState},
     library::CacheLookups,
-    queue::{Class, Job, Queue, QueueError, State},
+    queue::{Class, Job, JobId, JobSubmission, Queue, QueueError, State},
     shares::ClientKey,
     store::artifacts::{Key, artifact_dir},
     transcode::JobSpec,
@@ -57,8 +62,20 @@ const RENDITIONS_TTL: Duration = Duration::from_millis(100);
 /// The most time that a manifest waits for the database.
 const RENDITIONS_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The delay before another look at a job that holds a place, after an error of the database.
+const PLACE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The time without a retry after a job has failed.
 const FAILURE_TTL: Duration = Duration::from_secs(600);
+
+/// The same for an image, which depends on nothing but the bytes of its file: a library with hundreds of broken
+/// files must not spend the image slots on them again and again.
+const IMAGE_FAILURE_TTL: Duration = Duration::from_secs(86_400);
+
+/// The most failures that are known without a query of the database, about 300 bytes of memory each, and the
+/// time for which they are: another server may retry the job meanwhile.
+const FAILED_MAX: usize = 4096;
+const FAILED_TTL: Duration = Duration::from_secs(60);
 
 /// The time without a retry after a job lacked a resource.
 const UNAVAILABLE_TTL: Duration = Duration::from_secs(60);
@@ -86,12 +103,16 @@ pub struct Artifacts {
     root: Place,
     /// The tokens that name folders, by key.
     known: Cache<String, i64>,
+    /// The jobs that have failed, by the keys of their artifacts: the reason, and the time of the query.
+    failed: Cache<String, (Instant, Arc<str>)>,
     /// The keys of artifacts that were used since the last [`Artifacts::take_used`].
     used: Mutex<HashSet<String>>,
     /// The renditions of versions of titles, and the time of the query.
     renditions: Cache<String, (Instant, Renditions)>,
     /// The clients that had their share of the queue, and the time of that.
     refused: Cache<(ClientKey, Class), Instant>,
+    /// The renditions that playing has started.
+    places: RenditionPlaces,
     ends: Arc<JobEnds>,
     supervisor: Supervisor,
     /// Runs requests that wait for jobs. The database's connections belong to this runtime.
@@ -119,9 +140,11 @@ impl Artifacts {
             queue,
             root,
             known: Cache::new(KNOWN_MAX),
+            failed: Cache::new(FAILED_MAX),
             used: Mutex::default(),
             renditions: Cache::new(RENDITIONS_MAX),
             refused: Cache::new(REFUSED_MAX),
+            places: RenditionPlaces::default(),
             supervisor,
             waiters: Background::new(runtime.clone(), WAITING_MAX),
             queries: Background::new(runtime, QUERIES_MAX),
@@ -137,9 +160,41 @@ impl Artifacts {
         spec: JobSpec,
         wait_timeout: Duration,
     ) -> Result<ArtifactStatus, Error> {
+        let submission = spec.submission();
+        self.obtain_by(spec, submission, wait_timeout).await
+    }
+
+    /// As [`obtain`](Self::obtain), for a rendition without which a title does not play. It needs a place of
+    /// the client until its job has ended, and comes before renditions that were requested for later.
+    pub async fn obtain_to_play(self: &Arc<Self>, spec: JobSpec) -> Result<ArtifactStatus, Error> {
+        let (key, submission) = (spec.key(), spec.urgent_submission());
+        let place = match self.look_up(&spec).await? {
+            Some(_) => None,
+            None => self.places.take(key.as_str(), ClientKey::current()).map_err(|refused| {
+                tracing::debug!(%refused, key = key.as_str(), "rendition not started");
+                Error::NotReady("other titles are transcoded for this client first, retry later")
+            })?,
+        };
+        let status = self.obtain_by(spec, submission, Duration::ZERO).await?;
+        if let (Some(place), ArtifactStatus::Pending(job)) = (place, &status) {
+            self.waiters.runtime().spawn(hold_until_end(place, Arc::clone(&self.ends), job.id));
+        }
+        Ok(status)
+    }
+
+    /// As [`obtain`](Self::obtain), with this submission of the job.
+    async fn obtain_by(
+        self: &Arc<Self>,
+        spec: JobSpec,
+        submission: JobSubmission,
+        wait_timeout: Duration,
+    ) -> Result<ArtifactStatus, Error> {
         let key = spec.key();
         if let Some(folder) = self.known(&key) {
             return Ok(ArtifactStatus::Ready(folder));
+        }
+        if let Some(why) = self.known_failure(&key) {
+            return Ok(ArtifactStatus::Failed(why));
         }
         let (artifacts, client) = (Arc::clone(self), ClientKey::current());
         if self.was_refused(client, spec.class()) {
@@ -147,13 +202,34 @@ impl Artifacts {
         }
         let deadline = Instant::now() + wait_timeout;
         let obtained = self.waiters.spawn_limited_with(async move |abandonment| {
-            let job = match artifacts.enqueue(&spec, &key, client).await? {
+            let job = match artifacts.enqueue(submission, &key, client).await? {
                 ArtifactStatus::Pending(job) => *job,
                 ended => return Ok(ended),
             };
             artifacts.wait_for(job, &key, deadline, abandonment).await
         });
         obtained.await?
+    }
+
+    /// The reason for the failure of an artifact's job, without a query of the database.
+    fn known_failure(&self, key: &Key) -> Option<String> {
+        let (since, why) = self.failed.get(key.as_str())?;
+        (since.elapsed() < FAILED_TTL).then(|| why.to_string())
+    }
+
+    /// Forgets that a job has failed, because a client retries it.
+    pub fn forget_failure(&self, key: &str) {
+        self.failed.remove(key);
+    }
+
+    /// The status after a job that did not succeed.
+    fn note_failure(&self, key: &Key, job: Job) -> ArtifactStatus {
+        let status = failure_status(job);
+        if let ArtifactStatus::Failed(why) = &status {
+            let failure = (Instant::now(), why.as_str().into());
+            self.failed.insert(key.as_str().to_owned(), failure);
+        }
+        status
     }
 
     /// Whether a client had its share of the queue a moment ago.
@@ -171,6 +247,9 @@ impl Artifacts {
         if let Some(folder) = self.known(&key) {
             return Ok(Some(ArtifactStatus::Ready(folder)));
         }
+        if let Some(why) = self.known_failure(&key) {
+            return Ok(Some(ArtifactStatus::Failed(why)));
+        }
         let artifacts = Arc::clone(self);
         let status = self.queries.spawn_limited(async move { artifacts.status(&key).await });
         status.await?
@@ -185,6 +264,11 @@ impl Artifacts {
         self.lookups.hit();
         self.note_use(key.as_str());
         Some(artifact_dir(key, token))
+    }
+
+    /// Whether an artifact is known to exist.
+    pub fn is_known(&self, key: &Key) -> bool {
+        self.known.get(key.as_str()).is_some()
     }
 
     /// Opens a file of an artifact.
@@ -313,21 +397,21 @@ impl Artifacts {
     /// The status of an artifact, whose job is enqueued if there is none.
     async fn enqueue(
         &self,
-        spec: &JobSpec,
+        submission: JobSubmission,
         key: &Key,
         client: ClientKey,
     ) -> Result<ArtifactStatus, Error> {
+        let class = submission.class;
         match self.status(key).await? {
             // Perhaps behind many of another client.
             Some(ArtifactStatus::Pending(job)) if job.state == State::Queued => {}
             Some(status) => return Ok(status),
             None => {}
         }
-        let submission = spec.submission();
         match self.queue.enqueue_for(&client.to_string(), QUEUED_MAX, submission).await? {
             Some(job) => Ok(ArtifactStatus::Pending(Box::new(job))),
             None => {
-                self.refused.insert((client, spec.class()), Instant::now());
+                self.refused.insert((client, class), Instant::now());
                 Err(Error::Busy)
             }
         }
@@ -350,7 +434,7 @@ impl Artifacts {
         };
         let artifact = match ended {
             Some(job) if job.state == State::Done => self.find(key).await?,
-            Some(job) => return Ok(failure_status(job)),
+            Some(job) => return Ok(self.note_failure(key, job)),
             None => None,
         };
         // A job that is done and has no artifact: it was removed at this moment.
@@ -368,7 +452,7 @@ impl Artifacts {
             Some(job) if !job.state.is_end() => Some(ArtifactStatus::Pending(Box::new(job))),
             // The job may have ended after the first look-up.
             Some(job) if job.state == State::Done => self.find(key).await?,
-            Some(job) if has_failed_lately(&job) => Some(failure_status(job)),
+            Some(job) if has_failed_lately(&job) => Some(self.note_failure(key, job)),
             _ => None,
         })
     }
@@ -390,6 +474,14 @@ impl Artifacts {
     }
 }
 
+/// Keeps a place until its job has ended.
+async fn hold_until_end(place: RenditionPlace, ends: Arc<JobEnds>, job: JobId) {
+    while ends.wait(job).await.is_err() {
+        sleep(PLACE_RETRY_INTERVAL).await;
+    }
+    drop(place);
+}
+
 fn failure_status(job: Job) -> ArtifactStatus {
     match job.last_error {
         Some(why) if job.unavailable => ArtifactStatus::Unavailable(why),
@@ -400,9 +492,69 @@ fn failure_status(job: Job) -> ArtifactStatus {
 
 /// Whether a job failed or was cancelled a short time ago: repeated requests must not enqueue it again.
 fn has_failed_lately(job: &Job) -> bool {
-    let ttl = if job.unavailable { UNAVAILABLE_TTL } else { FAILURE_TTL };
+    let is_image = matches!(job.class, Class::Image | Class::Thumbnail);
+    let ttl = match job.state {
+        _ if job.unavailable => UNAVAILABLE_TTL,
+        State::Failed if is_image => IMAGE_FAILURE_TTL,
+        _ => FAILURE_TTL,
+    };
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let ended_ms = u128::try_from(job.finished_ms.unwrap_or_default()).unwrap_or_default();
     matches!(job.state, State::Failed | State::Cancelled)
         && now_ms.abs_diff(ended_ms) < ttl.as_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_image_is_not_tried_again_for_a_day_and_other_jobs_for_minutes() {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+        let ended = |class: Class, state: State, unavailable: bool, ago: Duration| {
+            let finished_ms = i64::try_from(now_ms - ago.as_millis()).expect("a time");
+            let job = Job { class, state, unavailable, finished_ms: Some(finished_ms), ..job() };
+            has_failed_lately(&job)
+        };
+        let (minutes, hours) = (Duration::from_secs(300), Duration::from_secs(7200));
+        let days = Duration::from_secs(100_000);
+        for (class, state, unavailable, expected) in [
+            (Class::Image, State::Failed, false, [true, true, false]),
+            (Class::Image, State::Failed, true, [false; 3]),
+            (Class::Image, State::Cancelled, false, [true, false, false]),
+            (Class::Remux, State::Failed, false, [true, false, false]),
+            (Class::Image, State::Done, false, [false; 3]),
+        ] {
+            let found = [minutes, hours, days].map(|ago| ended(class, state, unavailable, ago));
+            assert_eq!(found, expected, "{class} {state} {unavailable}");
+        }
+    }
+
+    fn job() -> Job {
+        Job {
+            id: "01890000-0000-7000-8000-000000000000".parse().expect("an id"),
+            class: Class::Image,
+            kind: "poster".to_owned(),
+            title: "a.mkv".to_owned(),
+            payload: String::new(),
+            priority: 0,
+            state: State::Failed,
+            dedupe_key: None,
+            attempts: 1,
+            max_attempts: 1,
+            run_at_ms: 0,
+            lease_token: 1,
+            lease_owner: None,
+            lease_until_ms: None,
+            progress: crate::queue::Progress::default(),
+            cancel_requested: false,
+            last_error: Some("broken".to_owned()),
+            unavailable: false,
+            parent: None,
+            created_ms: 0,
+            started_ms: None,
+            finished_ms: None,
+            changed: 1,
+        }
+    }
 }

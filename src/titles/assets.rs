@@ -8,7 +8,7 @@ use super::{
     opened::Opened,
     remux,
     sets::Set,
-    texts::{self, TextOrigin, TextSource},
+    texts::{self, LeftOut, TextOrigin, TextSource},
 };
 use crate::{
     library::{MediaPath, sidecar_name::Sidecar},
@@ -31,7 +31,7 @@ pub struct TitleAssets {
     /// For each audio track of a remuxed movie, its language in the source file.
     pub audio_languages: Vec<Option<String>>,
     /// Files that were left out, and the reasons.
-    left_out: Vec<(MediaPath, String)>,
+    pub left_out: LeftOut,
 }
 
 /// A video rendition of a title.
@@ -76,7 +76,9 @@ impl TitleAssets {
         }
         let remuxed = remux::description(titles, opened).await.unwrap_or_default();
         assets.audio_languages = remuxed.audio_languages;
-        assets.texts = texts::open_among(titles, opened, remuxed.texts, sidecars).await;
+        let (texts, unreadable) = texts::open_among(titles, opened, remuxed.texts, sidecars).await;
+        assets.texts = texts;
+        assets.left_out.extend(unreadable);
         assets.add_artifacts(titles, title, opened).await;
         Ok(assets)
     }
@@ -89,7 +91,9 @@ impl TitleAssets {
             let prefix = member.prefix();
             assets.add_rendition(&leading.opened, &member.path, prefix, member.opened);
         }
-        assets.texts = texts::open(titles, &leading.path, &leading.opened).await?;
+        let (texts, unreadable) = texts::open(titles, &leading.path, &leading.opened).await?;
+        assets.texts = texts;
+        assets.left_out.extend(unreadable);
         assets.add_artifacts(titles, &leading.path, &leading.opened).await;
         Ok((leading.opened, assets))
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Version of the facts. Raise it when they are read in another way, so that all files are read again.
-const FORMAT_VERSION: u64 = 1;
+const FORMAT_VERSION: u64 = 2;
 
 /// The facts of a title in a version.
 pub type Known = (MediaPath, Version, Facts);
@@ -47,6 +47,7 @@ impl Stored {
         let duration_ms: Option<i64> = row.get("duration_ms")?;
         let (width, height) = (pixels("width")?, pixels("height")?);
         let is_hdr: Option<i64> = row.get("is_hdr")?;
+        let has_poster: i64 = row.get("has_poster")?;
         let kind = TitleKind::parse(&row.get::<String>("kind")?);
         Ok(Self {
             path: row.get("path")?,
@@ -56,6 +57,7 @@ impl Stored {
                 duration_ms: duration_ms.and_then(|duration_ms| duration_ms.try_into().ok()),
                 size: width.zip(height),
                 is_hdr: is_hdr.map(|is_hdr| is_hdr != 0),
+                has_poster: has_poster != 0,
             }),
         })
     }
@@ -68,7 +70,8 @@ pub async fn find(
     version: Version,
 ) -> Result<Option<Facts>, DatabaseError> {
     let sql =
-        "SELECT path, version, kind, duration_ms, width, height, is_hdr FROM facts WHERE path = $1";
+        "SELECT path, version, kind, duration_ms, width, height, is_hdr, has_poster FROM facts
+        WHERE path = $1";
     let row = database.row(sql, &[path.encoded().to_string().as_str().into()]).await?;
     let stored = row.as_ref().map(Stored::from_row).transpose()?;
     Ok(stored.and_then(|stored| stored.facts_of(version)))
@@ -79,7 +82,8 @@ pub async fn page_behind(
     database: &Database,
     path: Option<&str>,
 ) -> Result<Vec<Stored>, DatabaseError> {
-    let sql = "SELECT path, version, kind, duration_ms, width, height, is_hdr FROM facts
+    let sql =
+        "SELECT path, version, kind, duration_ms, width, height, is_hdr, has_poster FROM facts
         WHERE path > $1 ORDER BY path LIMIT 1000";
     let rows = database.rows(sql, &[path.unwrap_or_default().into()]).await?;
     rows.iter().map(Stored::from_row).collect()
@@ -87,11 +91,12 @@ pub async fn page_behind(
 
 /// Stores facts, in place of those of other versions.
 pub async fn save(database: &Database, known: &[Known]) -> Result<(), DatabaseError> {
-    let sql = "INSERT INTO facts (path, version, kind, duration_ms, width, height, is_hdr)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+    let sql = "INSERT INTO facts
+            (path, version, kind, duration_ms, width, height, is_hdr, has_poster)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (path) DO UPDATE SET version = excluded.version, kind = excluded.kind,
             duration_ms = excluded.duration_ms, width = excluded.width, height = excluded.height,
-            is_hdr = excluded.is_hdr";
+            is_hdr = excluded.is_hdr, has_poster = excluded.has_poster";
     // Sorted, so that two processes lock the rows in the same order and cannot deadlock.
     let mut sorted: Vec<_> = known
         .iter()
@@ -110,6 +115,7 @@ pub async fn save(database: &Database, known: &[Known]) -> Result<(), DatabaseEr
             facts.size.map(|(width, _)| i64::from(width)).into(),
             facts.size.map(|(_, height)| i64::from(height)).into(),
             facts.is_hdr.map(i64::from).into(),
+            i64::from(facts.has_poster).into(),
         ];
         transaction.execute(sql, &values).await?;
     }

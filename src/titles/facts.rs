@@ -2,15 +2,16 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Error, Titles, readiness::Waiting, remux::RemuxStart};
+use super::{Error, Titles, opened::Opened, readiness::Waiting, remux::RemuxStart};
 use crate::{
     extent::{File, ReadError},
     library::{Facts, MediaPath, Title, TitleKind, sidecars::is_set},
     movie::{
         Movie, Track,
         codec::{Media, VideoRange},
+        heads::mp4_cover,
     },
-    package::{inspect::foreign::Foreign, title},
+    package::{inspect::foreign::Foreign, stills, storyboard::display_size, title},
 };
 
 /// Reads the facts of a title; of a set, those of its leading member. Starts no job: until a file in another
@@ -19,10 +20,10 @@ use crate::{
 /// Fails if the file cannot be read now, or is of another version than the title.
 pub async fn read(titles: &Titles, title: &Title) -> Result<Facts, Error> {
     let path = &title.path;
-    let movie = async {
+    let opened = async {
         if is_set(path) {
             let set = titles.open_set(path).await?.ok_or(Error::NotFound)?;
-            return Ok(set.leading.opened.movie);
+            return Ok(set.leading.opened);
         }
         let (file, index) = titles.index(path, Waiting::Allowed).await?;
         // A file that is open still may be the one that was replaced.
@@ -30,10 +31,11 @@ pub async fn read(titles: &Titles, title: &Title) -> Result<Facts, Error> {
             return Err(Error::NotReady("the file is being replaced"));
         }
         let (start, begun) = (RemuxStart::Never, Instant::now());
-        Ok(titles.open_indexed(path, (file, index), start, begun, Waiting::Allowed).await?.movie)
+        titles.open_indexed(path, (file, index), start, begun, Waiting::Allowed).await
     };
-    match movie.await {
-        Ok(movie) => Ok(from_movie(&movie)),
+    match opened.await {
+        Ok(opened) if opened.remuxed.is_none() => of_opened(&opened).await,
+        Ok(opened) => Ok(from_remuxed(&opened.movie, path, read_head(titles, path).await.as_ref())),
         Err(
             error @ (Error::Growing
             | Error::Read(ReadError::Changed)
@@ -43,6 +45,13 @@ pub async fn read(titles: &Titles, title: &Title) -> Result<Facts, Error> {
         ) => Err(error),
         Err(_not_playable) => Ok(from_head(path, read_head(titles, path).await.as_ref())),
     }
+}
+
+/// The facts of a file that is a movie itself.
+pub async fn of_opened(opened: &Opened) -> Result<Facts, Error> {
+    let facts = from_movie(&opened.movie);
+    let has_poster = facts.has_poster || has_cover(&opened.file, &opened.movie).await?;
+    Ok(Facts { has_poster, ..facts })
 }
 
 /// The facts of a movie.
@@ -61,7 +70,26 @@ pub fn from_movie(movie: &Movie) -> Facts {
         duration_ms: Some(title::duration_ms(movie)).filter(|duration_ms| *duration_ms > 0),
         size: video.and_then(|track| track.shape?.displayed()),
         is_hdr: range.map(|range| range != VideoRange::Sdr),
+        has_poster: stills::track(movie).is_ok_and(|track| display_size(track).is_some()),
     }
+}
+
+/// Whether an MP4 without video carries cover art.
+pub async fn has_cover(file: &Arc<File>, movie: &Movie) -> Result<bool, Error> {
+    if movie.leading_video().is_some() {
+        return Ok(false);
+    }
+    let reading = file.run_in_pool(|open| {
+        let has_cover = mp4_cover::is_there(&open.blocking_reader())?;
+        open.check().map(|()| has_cover)
+    });
+    Ok(reading.await??)
+}
+
+/// The facts of a movie that was remuxed from a file with this head: a remux leaves out cover art.
+pub fn from_remuxed(movie: &Movie, title: &MediaPath, head: Option<&Foreign>) -> Facts {
+    let facts = from_movie(movie);
+    Facts { has_poster: facts.has_poster || from_head(title, head).has_poster, ..facts }
 }
 
 /// Reads the head of a file in another container than MP4; `None` if it is none, or cannot be read: then the
@@ -83,16 +111,30 @@ pub async fn foreign(file: &Arc<File>) -> Result<Option<Foreign>, Error> {
 /// What the head of a file that is no movie itself tells, and else its name.
 pub fn from_head(title: &MediaPath, head: Option<&Foreign>) -> Facts {
     let named = from_name(title);
-    let Some(Foreign { has_video, duration_ms, size, is_hdr, .. }) = head else { return named };
-    let kind = match has_video {
+    let Some(head) = head else { return named };
+    let kind = match head.has_video {
         Some(true) => TitleKind::Video,
         Some(false) => TitleKind::Audio,
         None => named.kind,
     };
-    Facts { kind, duration_ms: *duration_ms, size: *size, is_hdr: *is_hdr }
+    Facts {
+        kind,
+        duration_ms: head.duration_ms,
+        size: head.size,
+        is_hdr: head.is_hdr,
+        has_poster: head.has_cover || kind == TitleKind::Video && !head.is_broken(),
+    }
 }
 
 /// What the name of a file that does not play tells.
 fn from_name(title: &MediaPath) -> Facts {
-    Facts { kind: TitleKind::from_name(title), duration_ms: None, size: None, is_hdr: None }
+    let kind = TitleKind::from_name(title);
+    Facts { kind, duration_ms: None, size: None, is_hdr: None, has_poster: false }
+}
+
+impl Titles {
+    /// Whether a title with these facts has a poster: its file has what one shows, and jobs can render it.
+    pub fn has_poster(&self, facts: Option<Facts>) -> bool {
+        facts.is_some_and(|facts| facts.has_poster) && self.transcoding().is_ok()
+    }
 }

@@ -7,6 +7,7 @@ use futures::future::try_join_all;
 use super::{
     Error, Titles,
     artifacts::{ArtifactStatus, Artifacts},
+    facts,
     opened::Opened,
     readiness::Waiting,
 };
@@ -139,13 +140,24 @@ impl<'a> TitleImages<'a> {
 pub async fn source_poster(
     titles: &Titles,
     title: &MediaPath,
-    version: Version,
+    (file, version): (&Arc<File>, Version),
     width: u32,
     wait_timeout: Duration,
 ) -> Result<Option<Content>, Error> {
     let spec = JobSpec::new(title, version, Operation::SourcePoster { width });
+    let artifacts = artifacts(titles)?;
+    // A folder of broken files must not occupy the image slots.
+    if !artifacts.is_known(&spec.key())
+        && facts::foreign(file).await?.is_some_and(|head| head.is_broken())
+    {
+        return Err(not_rendered("its head names no tracks"));
+    }
     let (format, caching) = (ImageFormat::Jpg, Caching::File);
-    rendered(&artifacts(titles)?, spec, "poster.jpg", format, caching, wait_timeout).await
+    rendered(&artifacts, spec, "poster.jpg", format, caching, wait_timeout).await
+}
+
+fn not_rendered(why: &str) -> Error {
+    Error::Unprocessable(format!("cannot render this image: {why}"))
 }
 
 fn artifacts(titles: &Titles) -> Result<Arc<Artifacts>, Error> {
@@ -196,9 +208,7 @@ fn folder_if_ready(status: ArtifactStatus) -> Result<Option<std::path::PathBuf>,
     match status {
         ArtifactStatus::Ready(folder) => Ok(Some(folder)),
         ArtifactStatus::Pending(_) => Ok(None),
-        ArtifactStatus::Failed(why) => {
-            Err(Error::Unprocessable(format!("cannot render this image: {why}")))
-        }
+        ArtifactStatus::Failed(why) => Err(not_rendered(&why)),
         ArtifactStatus::Unavailable(what) => {
             Err(Error::Unavailable(format!("cannot render this image now: {what}")))
         }

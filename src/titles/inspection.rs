@@ -36,7 +36,8 @@ const JSON: &str = "application/json";
 struct SubtitleSource {
     name: String,
     sidecar: Sidecar,
-    file: Arc<File>,
+    /// The file, or why it cannot be opened.
+    file: Result<Arc<File>, String>,
 }
 
 /// The report of a title as JSON, whether its file is a movie or not, and of its subtitle files. Starts no
@@ -97,7 +98,7 @@ async fn cached(
 ) -> Result<Text, Error> {
     let mut hasher = DefaultHasher::new();
     for SubtitleSource { name, file, .. } in &beside {
-        (name, file.identity().version()).hash(&mut hasher);
+        (name, file.as_ref().map(|file| file.identity().version())).hash(&mut hasher);
     }
     let product = Product::Inspect(hasher.finish());
     let make = async { with_subtitle_files(titles, report.await?, beside).await };
@@ -117,17 +118,19 @@ async fn with_subtitle_files(
     Ok(Text::kept(Bytes::from(json), JSON, Caching::Revalidate, None))
 }
 
-/// Opens the subtitle files beside a title; one that cannot be opened is left out, as in manifests.
+/// Opens the subtitle files beside a title.
 async fn subtitle_sources(
     titles: &Titles,
     title: &MediaPath,
 ) -> Result<Vec<SubtitleSource>, Error> {
     let mut sources = Vec::new();
     for (path, sidecar) in texts::sidecars(titles, title).await?.subtitles {
-        if let Ok(file) = titles.file(&path, Waiting::Allowed).await {
-            let name = path.display_name();
-            sources.push(SubtitleSource { name, sidecar, file });
-        }
+        let file = match titles.file(&path, Waiting::Allowed).await {
+            // It was removed at this moment.
+            Err(Error::NotFound) => continue,
+            opened => opened.map_err(|error| texts::unreadable(&error)),
+        };
+        sources.push(SubtitleSource { name: path.display_name(), sidecar, file });
     }
     Ok(sources)
 }
@@ -139,9 +142,12 @@ async fn subtitle_files(
 ) -> Result<Vec<SubtitleFile>, Error> {
     let mut files = Vec::new();
     for SubtitleSource { name, sidecar, file } in sources {
-        let content = match file.identity().size > FILE_BYTES_MAX as u64 {
-            true => Err("it is too long".to_owned()),
-            false => Ok(read_all(&file).await?),
+        let content = match file {
+            Ok(file) if file.identity().size > FILE_BYTES_MAX as u64 => {
+                Err("it is too long".to_owned())
+            }
+            Ok(file) => Ok(read_all(&file).await?),
+            Err(why) => Err(why),
         };
         let describe = move || {
             let content = content.as_ref().map(|bytes| &bytes[..]).map_err(String::clone);

@@ -35,12 +35,15 @@ pub enum Product {
     Inspect(u64),
 }
 
+/// The subtitles of a track, or the reason why it has no valid cue.
+pub type Cues = Result<Arc<Subtitles>, Arc<str>>;
+
 /// Products by the identity of their file. A file that is replaced or written to has another identity.
 #[derive(Debug)]
 pub struct ManifestCache {
     texts: Cache<(Identity, Product), Text, Weight>,
     faststarts: Cache<Identity, Arc<Option<Faststart>>, Weight>,
-    subtitles: Cache<(Identity, usize), Arc<Subtitles>, Weight>,
+    subtitles: Cache<(Identity, usize), Cues, Weight>,
     /// The look-ups of texts, for metrics.
     pub lookups: CacheLookups,
 }
@@ -64,9 +67,13 @@ impl Weighter<Identity, Arc<Option<Faststart>>> for Weight {
     }
 }
 
-impl Weighter<(Identity, usize), Arc<Subtitles>> for Weight {
-    fn weight(&self, _: &(Identity, usize), subtitles: &Arc<Subtitles>) -> u64 {
-        (ENTRY_BYTES + subtitles.bytes_in_memory()) as u64
+impl Weighter<(Identity, usize), Cues> for Weight {
+    fn weight(&self, _: &(Identity, usize), cues: &Cues) -> u64 {
+        let bytes = match cues {
+            Ok(subtitles) => subtitles.bytes_in_memory(),
+            Err(why) => why.len(),
+        };
+        (ENTRY_BYTES + bytes) as u64
     }
 }
 
@@ -107,19 +114,14 @@ impl ManifestCache {
     }
 
     /// The cached subtitles of a track.
-    pub fn subtitles(&self, file: &Identity, track: usize) -> Option<Arc<Subtitles>> {
+    pub fn subtitles(&self, file: &Identity, track: usize) -> Option<Cues> {
         self.subtitles.get(&(*file, track))
     }
 
     /// Caches subtitles, and returns them.
-    pub fn keep_subtitles(
-        &self,
-        file: Identity,
-        track: usize,
-        subtitles: Arc<Subtitles>,
-    ) -> Arc<Subtitles> {
-        self.subtitles.insert((file, track), Arc::clone(&subtitles));
-        subtitles
+    pub fn keep_subtitles(&self, file: Identity, track: usize, cues: Cues) -> Cues {
+        self.subtitles.insert((file, track), cues.clone());
+        cues
     }
 
     /// The cached form of a file with its index in front; `Some` of `None` for a file that is sent unchanged.

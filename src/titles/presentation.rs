@@ -7,7 +7,7 @@ use super::{
 use crate::{
     movie::{codec::SegmentAudio, languages},
     package::{
-        presentation::{Presentation, Track},
+        presentation::{Presentation, Track, end_us},
         title,
     },
 };
@@ -25,7 +25,7 @@ pub fn build(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentation 
     for Rendition { prefix, folder, opened } in &assets.renditions {
         let rendition = title::presentation(&opened.movie, name, opened.version);
         if !has_video {
-            extend_times(&mut presentation, &rendition);
+            extend_start(&mut presentation, &rendition);
         }
         let video = rendition.tracks.into_iter().find(|track| track.video().is_some());
         presentation.tracks.extend(video.map(|track| Track {
@@ -37,7 +37,7 @@ pub fn build(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentation 
     for AudioRendition { folder, place, opened: audio } in &assets.audio {
         let rendition = title::presentation(&audio.movie, name, audio.version);
         if !has_audio {
-            extend_times(&mut presentation, &rendition);
+            extend_start(&mut presentation, &rendition);
         }
         presentation.tracks.extend(rendition.tracks.into_iter().next().map(|track| Track {
             prefix: assets.prefix.clone(),
@@ -46,6 +46,7 @@ pub fn build(opened: &Opened, name: &str, assets: &TitleAssets) -> Presentation 
         }));
     }
     remove_misleading_audio(&mut presentation, opened, assets);
+    presentation.duration_us = end_us(&presentation.tracks);
     presentation.storyboard.clone_from(&assets.storyboard);
     let Some(leading) = presentation.tracks.first().cloned() else {
         return presentation;
@@ -102,9 +103,8 @@ fn remove_misleading_audio(presentation: &mut Presentation, opened: &Opened, ass
         .retain(|track| !misleading.iter().any(|offered| is_own(track, &offered.folder)));
 }
 
-/// Extends a presentation to the times of a rendition that replaces an original track, which cannot be sent.
-fn extend_times(presentation: &mut Presentation, rendition: &Presentation) {
-    presentation.duration_us = presentation.duration_us.max(rendition.duration_us);
+/// Extends a presentation to the start of a rendition that replaces an original track, which cannot be sent.
+fn extend_start(presentation: &mut Presentation, rendition: &Presentation) {
     presentation.start_us = match presentation.start_us {
         _ if presentation.tracks.is_empty() => rendition.start_us,
         own => own.zip(rendition.start_us).map(|(own, other)| own.min(other)),

@@ -126,16 +126,22 @@ pub async fn spec(
     Ok(JobSpec::new(title, version, Operation::Remux))
 }
 
-/// Whether a file that was refused as a movie itself is not remuxed yet. Enqueues no job.
+/// Whether a file that was refused as a movie itself has no remuxed video: it is not remuxed yet, or is audio,
+/// whose cover art a remux leaves out. Enqueues no job.
 ///
 /// Fails if no job can remux it.
-pub async fn is_missing(
+pub async fn lacks_video(
     titles: &Titles,
     title: &MediaPath,
     (file, refused): (&Arc<File>, &MovieRefused),
 ) -> Result<bool, Error> {
     let version = titles.version(file);
-    Ok(progress(titles, title, (file, version), refused).await?.is_some())
+    if progress(titles, title, (file, version), refused).await?.is_some() {
+        return Ok(true);
+    }
+    let (start, waiting) = (RemuxStart::Never, Waiting::Allowed);
+    let remuxed = open(titles, title, (file, version), refused, start, waiting).await?;
+    Ok(remuxed.movie.leading_video().is_none())
 }
 
 /// How far the remux of a file is, which was refused as a movie itself. Enqueues no job.

@@ -9,7 +9,7 @@ use super::{
     media_types::VTT,
     opened::Opened,
     readiness::Waiting,
-    texts::{self, TextOrigin, TextSource},
+    texts::{self, LeftOut, TextOrigin, TextSource},
 };
 use crate::{
     extent::{Caching, Text, disk::Version},
@@ -28,7 +28,7 @@ pub async fn open_beside(
     titles: &Titles,
     title: &MediaPath,
     version: Version,
-) -> Result<Vec<TextSource>, Error> {
+) -> Result<(Vec<TextSource>, LeftOut), Error> {
     let sidecars = texts::sidecars(titles, title).await?;
     Ok(texts::open_sidecars(titles, version, sidecars).await)
 }
@@ -40,7 +40,8 @@ pub async fn file(
     opened: &Opened,
     name: &str,
 ) -> Result<Text, Error> {
-    file_among(titles, &texts::open(titles, title, opened).await?, name).await
+    let (sources, _) = texts::open(titles, title, opened).await?;
+    file_among(titles, &sources, name).await
 }
 
 /// The subtitles with this name.

@@ -43,6 +43,9 @@ pub struct TextSource {
     pub is_listed: bool,
 }
 
+/// Files that a title does without, and the reasons.
+pub type LeftOut = Vec<(MediaPath, String)>;
+
 /// The origin of subtitles.
 pub enum TextOrigin {
     /// A track of the title's playable file.
@@ -63,6 +66,8 @@ pub enum TextOrigin {
     },
     /// A sidecar.
     Sidecar {
+        /// Its path.
+        path: MediaPath,
         /// The file.
         file: Arc<File>,
         /// The format.
@@ -106,12 +111,12 @@ pub async fn sidecars(titles: &Titles, title: &MediaPath) -> Result<Sidecars, Er
     }
 }
 
-/// Opens the subtitles of a title, in the order of their numbers.
+/// Opens the subtitles of a title, in the order of their numbers, without the files that cannot be read.
 pub async fn open(
     titles: &Titles,
     title: &MediaPath,
     opened: &Opened,
-) -> Result<Vec<TextSource>, Error> {
+) -> Result<(Vec<TextSource>, LeftOut), Error> {
     let remuxed = remux::description(titles, opened).await;
     let remuxed = remuxed.map(|description| description.texts).unwrap_or_default();
     Ok(open_among(titles, opened, remuxed, sidecars(titles, title).await?).await)
@@ -123,7 +128,7 @@ pub async fn open_among(
     opened: &Opened,
     remuxed: Vec<RemuxedText>,
     sidecars: Sidecars,
-) -> Vec<TextSource> {
+) -> (Vec<TextSource>, LeftOut) {
     let own = |place: usize| {
         let (file, movie) = (Arc::clone(&opened.file), Arc::clone(&opened.movie));
         let origin = TextOrigin::Track { file, movie, place };
@@ -141,26 +146,38 @@ pub async fn open_among(
             Err(error) => tracing::warn!(file = text.file, %error, "cannot open remuxed subtitles"),
         }
     }
-    texts.extend(open_sidecars(titles, opened.version, sidecars).await);
-    texts
+    let (beside, left_out) = open_sidecars(titles, opened.version, sidecars).await;
+    texts.extend(beside);
+    (texts, left_out)
 }
 
 /// Opens the subtitle files beside a title of this version.
-pub async fn open_sidecars(titles: &Titles, title: Version, sidecars: Sidecars) -> Vec<TextSource> {
-    let mut texts = Vec::new();
+pub async fn open_sidecars(
+    titles: &Titles,
+    title: Version,
+    sidecars: Sidecars,
+) -> (Vec<TextSource>, LeftOut) {
+    let (mut texts, mut left_out) = (Vec::new(), Vec::new());
     for (path, sidecar) in sidecars.subtitles {
         match titles.file(&path, Waiting::Allowed).await {
             Ok(file) => {
                 let kind = SubtitleFormat::from_name(path.file_name());
                 // The segments are cut at the title's times, so the title's version is part of it.
                 let version = title.and(sidecar_version(&file, kind, &sidecar));
-                let origin = TextOrigin::Sidecar { file, kind, sidecar };
+                let origin = TextOrigin::Sidecar { path, file, kind, sidecar };
                 texts.push(TextSource { version, origin, is_listed: true });
             }
-            Err(error) => tracing::debug!(file = %path.display(), %error, "cannot open a sidecar"),
+            // It was removed at this moment.
+            Err(Error::NotFound) => {}
+            Err(error) => left_out.push((path, unreadable(&error))),
         }
     }
-    texts
+    (texts, left_out)
+}
+
+/// Why a file beside a title that cannot be opened is left out.
+pub fn unreadable(error: &Error) -> String {
+    format!("it cannot be read: {error}")
 }
 
 /// The version of the subtitles in a sidecar. Parts of its name affect their text: the format, and the
@@ -249,7 +266,7 @@ pub async fn file(
     version: &str,
     (index, file): (usize, TextFile),
 ) -> Result<Text, Error> {
-    let sources = open(titles, title, opened).await?;
+    let (sources, _) = open(titles, title, opened).await?;
     let source = sources.get(index).ok_or(Error::NotFound)?;
     if version != source.version.to_string() {
         return Err(Error::NotFound);
@@ -305,29 +322,40 @@ fn range_ms(leading: &presentation::Track, segment: usize) -> Option<Range<u64>>
     Some(if segment == 0 { 0 } else { ms(start) }..end)
 }
 
-/// The cues of a source, from the cache or from the file.
+/// The cues of a source, from the cache or from the file. A file without valid ones is read once.
 pub async fn subtitles(titles: &Titles, source: &TextSource) -> Result<Arc<Subtitles>, Error> {
     let (identity, track) = source.key();
-    if let Some(cached) = titles.cache.subtitles(&identity, track) {
-        return Ok(cached);
-    }
-    let subtitles = match &source.origin {
+    let cues = match titles.cache.subtitles(&identity, track) {
+        Some(cached) => cached,
+        None => {
+            let cues = match read_cues(titles, source).await {
+                Ok(subtitles) => Ok(Arc::new(subtitles)),
+                Err(Error::Unprocessable(why)) => Err(why.into()),
+                Err(error) => return Err(error),
+            };
+            titles.cache.keep_subtitles(identity, track, cues)
+        }
+    };
+    cues.map_err(|why: Arc<str>| Error::Unprocessable(why.to_string()))
+}
+
+async fn read_cues(titles: &Titles, source: &TextSource) -> Result<Subtitles, Error> {
+    match &source.origin {
         TextOrigin::Track { file, movie, place } => {
             let (movie, place) = (Arc::clone(movie), *place);
             let reading = file.compute(move |open| {
                 let read = cues::read(&movie.tracks[place], &open.blocking_reader())?;
                 open.check().map(|()| read)
             });
-            reading.await??
+            Ok(reading.await??)
         }
         TextOrigin::Remuxed { file, .. } => {
-            read_file(titles, file, SubtitleFormat::WebVtt, None).await?
+            read_file(titles, file, SubtitleFormat::WebVtt, None).await
         }
-        TextOrigin::Sidecar { file, kind, sidecar } => {
-            read_file(titles, file, *kind, sidecar.language.clone()).await?
+        TextOrigin::Sidecar { file, kind, sidecar, .. } => {
+            read_file(titles, file, *kind, sidecar.language.clone()).await
         }
-    };
-    Ok(titles.cache.keep_subtitles(identity, track, Arc::new(subtitles)))
+    }
 }
 
 /// Describes subtitles that a remux has extracted.

@@ -101,6 +101,9 @@ const INTERACTIVE_PRIORITY: i64 = 100;
 /// which the pages of all clients show.
 const THUMBNAIL_PRIORITY: i64 = 55;
 
+/// The priority of a rendition that a viewer waits for.
+const VIEWED_PRIORITY: i64 = 55;
+
 /// The priority of a job that a client requested for later.
 const REQUESTED_PRIORITY: i64 = 10;
 
@@ -215,6 +218,13 @@ impl JobSpec {
             dedupe_key: Some(self.key().to_string()),
             max_attempts,
         }
+    }
+
+    /// The job as a submission, for a viewer who waits for it.
+    pub fn urgent_submission(&self) -> JobSubmission {
+        let submission = self.submission();
+        let priority = submission.priority.max(VIEWED_PRIORITY);
+        JobSubmission { priority, ..submission }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Response bodies: extents, or a stream of bytes.
 //!
-//! A plain HTTP/1 connection sends extents from the page cache (`send`), and an HTTP/2 connection reads them in
-//! pieces (`http2`). For files that must not be sent by reference, and for middleware, [`ExtentBody`] reads
-//! the same extents into buffers of a bounded pool.
+//! A connection sends extents from the page cache (`send` over HTTP/1, `http2::output` over HTTP/2). For files
+//! that must not be sent by reference, and for middleware, [`ExtentBody`] reads the same extents into buffers
+//! of a bounded pool.
 
 use std::{
     pin::Pin,

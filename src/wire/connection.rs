@@ -37,6 +37,14 @@ pub(super) struct AcceptedConnection<IO> {
     pub(super) peer: SocketAddr,
 }
 
+impl<IO> AcceptedConnection<IO> {
+    /// The same connection as another kind of byte stream.
+    pub(super) fn map<T>(self, map: impl FnOnce(IO) -> T) -> AcceptedConnection<T> {
+        let Self { stream, received, peer } = self;
+        AcceptedConnection { stream: map(stream), received, peer }
+    }
+}
+
 /// The client of a connection. It belongs to one I/O thread, hence a cell.
 #[derive(Debug)]
 pub struct Client {

@@ -25,7 +25,7 @@ use super::{
     drain::Drain,
     fast_path::FastPath,
     http1::{Http1Connection, Http1Settings},
-    http2::{self, Http2Connection, Http2Settings},
+    http2::{self, Cleartext, Http2Connection, Http2Settings},
     io_thread::IoThread,
     io_threads::ConnectionHandler,
 };
@@ -153,7 +153,7 @@ where
             Protocol::Http2 => {
                 // If the call fails, the kernel buffers more than necessary.
                 let _ = net::set_notsent_lowat(&accepted.stream, HTTP2_NOTSENT_LOWAT_BYTES);
-                Box::pin(Http2Connection::new(http2, accepted).run()).await
+                Box::pin(Http2Connection::new(http2, accepted.map(Cleartext::from)).run()).await
             }
         };
         if let Err(error) = served {

@@ -78,9 +78,13 @@ for (const [screen, options] of [["desktop", DESKTOP], ["phone", PHONE]]) {
     await page.locator("#jobs-link").click();
     await page.getByRole("dialog", { name: "Jobs" }).waitFor();
     assert.match(page.url(), /#jobs$/);
-    await job("queued").getByRole("button", { name: "Cancel" }).click();
-    await job("cancelled").getByRole("button", { name: "Retry" }).click();
-    await job("queued").waitFor();
+    const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+    await job("queued").getByRole("button", { name: "Cancel" }).press("Enter");
+    await job("cancelled").getByRole("button", { name: "Retry" }).waitFor();
+    assert.equal(await focused(), "Retry: Clock.mp4", "the focus stays with the job");
+    await page.keyboard.press("Enter");
+    await job("queued").getByRole("button", { name: "Cancel" }).waitFor();
+    assert.equal(await focused(), "Cancel: Clock.mp4");
     await screenshot(page, `jobs-${screen}`);
     await page.keyboard.press("Escape");
     await page.getByRole("dialog", { name: "Jobs" }).waitFor({ state: "hidden" });

@@ -75,6 +75,22 @@ const crumbs = (page) => page.locator("#crumbs a").allTextContents();
 const focusedName = (page) => page.evaluate(() => document.activeElement.querySelector(".name")?.textContent);
 const screenshot = (page, name) => page.screenshot({ path: path.join(OUTPUT, `${name}.png`), animations: "disabled" });
 
+/** The process id of the renderer that has worked most: that of a page which has scrolled through a long list. */
+async function busiestRenderer() {
+  const devtools = await browser.newBrowserCDPSession();
+  const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
+  await devtools.detach();
+  const renderers = processInfo.filter(({ type }) => type === "renderer");
+  return renderers.sort((one, other) => other.cpuTime - one.cpuTime)[0].id;
+}
+
+/** The resident memory of a process, by kind: its own pages, and those of files that all processes share. */
+function residentMemory(pid) {
+  const status = fs.readFileSync(`/proc/${pid}/status`, "utf8");
+  return ["VmRSS", "RssAnon", "RssFile", "RssShmem"].map((name) =>
+    /** @type {[string, number]} */ ([name, Number(status.match(new RegExp(`${name}:\\s+(\\d+)`))[1])]));
+}
+
 /** Waits until the list has these names. */
 const waitForNames = (page, expected) => page.waitForFunction((expected) => {
   const shown = [...document.querySelectorAll("#titles .name")].map(({ textContent }) => textContent);
@@ -120,6 +136,27 @@ inBrowser("the top shows its folders, and then its titles, without extensions", 
   await screenshot(page, "library");
 });
 
+inBrowser("a folder and a title whose names are not UTF-8 open, and what is new in them appears", DESKTOP, async (page) => {
+  const bytes = (name) => Buffer.concat([Buffer.from(`${library}/`), Buffer.from(name, "latin1")]);
+  const copy = (name) => fs.copyFileSync(path.join(library, "Clock.mp4"), bytes(name));
+  fs.mkdirSync(bytes("caf\xe9"));
+  try {
+    copy("caf\xe9/\xe9t\xe9.mp4");
+    await page.goto("/");
+    await card(page, "caf\ufffd").click();
+    await waitForNames(page, ["\ufffdt\ufffd"]);
+    assert.equal(new URL(page.url()).pathname, "/library/caf%E9/");
+    assert.equal(await page.locator("#folder").textContent(), "caf\ufffd");
+    copy("caf\xe9/new.mp4");
+    await card(page, "new").waitFor();
+    await card(page, "\ufffdt\ufffd").click();
+    await plays(page);
+    assert.equal(new URL(page.url()).pathname, "/watch/caf%E9/%E9t%E9.mp4");
+  } finally {
+    fs.rmSync(bytes("caf\xe9"), { recursive: true });
+  }
+});
+
 inBrowser("folders lead down, breadcrumbs lead up, and episodes are in natural order", DESKTOP, async (page) => {
   await page.goto("/");
   for (const folder of SEASON.split("/")) await card(page, folder).click();
@@ -134,6 +171,22 @@ inBrowser("folders lead down, breadcrumbs lead up, and episodes are in natural o
   await waitForNames(page, EPISODES);
   await page.locator("#crumbs").getByText("Library").click();
   await card(page, "Portrait").waitFor();
+});
+
+inBrowser("a phone shows the top and the two folders above a deep one", PHONE, async (page) => {
+  const names = Array.from({ length: 12 }, (_, level) => `Level ${level}`);
+  fs.mkdirSync(path.join(library, ...names), { recursive: true });
+  fs.copyFileSync(path.join(library, "Clock.mp4"), path.join(library, ...names, "Deep.mp4"));
+  await page.goto("/");
+  await card(page, "Level 0").waitFor(); // the server has found it
+  await page.goto(`/library/${names.map(encodeURIComponent).join("/")}/`);
+  await card(page, "Deep").waitFor();
+  const shown = await page.locator("#crumbs a").filter({ visible: true }).allTextContents();
+  assert.deepEqual(shown, ["Library", "Level 9", "Level 10"]);
+  const { height } = await page.locator("#crumbs").boundingBox();
+  assert.ok(height < 60, `the breadcrumbs take one line: ${height}`);
+  await screenshot(page, "deep-phone");
+  fs.rmSync(path.join(library, names[0]), { recursive: true });
 });
 
 inBrowser("the address of a folder opens it", DESKTOP, async (page) => {
@@ -242,7 +295,7 @@ inBrowser("with reduced motion no preview is requested", { ...DESKTOP, reducedMo
 inBrowser("the page requests few posters at a time, and only those near the screen", DESKTOP, async (page) => {
   const titles = Array.from({ length: 100 }, (_, number) => ({
     path: `title ${number}.mp4`, name: `title ${number}`, folder: "", views: `/v/title%20${number}.mp4/`, size_bytes: 1,
-    modified: "2026-01-01T00:00:00Z", version: "0", kind: "video", duration_s: 60, width: 3840, height: 2160, is_hdr: true,
+    modified: "2026-01-01T00:00:00Z", version: "0", kind: "video", duration_s: 60, width: 3840, height: 2160, is_hdr: true, has_poster: true,
   }));
   const list = { titles, folders: [], total: 100, offset: 0, limit: 100, next: null, scanning: false };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: list }));
@@ -328,8 +381,18 @@ inLargeLibrary("of ten thousand titles only those near the screen exist, and key
   await devtools.send("HeapProfiler.collectGarbage");
   const { metrics } = await devtools.send("Performance.getMetrics");
   const figure = (name) => metrics.find((metric) => metric.name === name).value;
+  const rss = residentMemory(await busiestRenderer());
+  console.log(`10,000 titles: renderer ${rss.map(([name, kib]) => `${name} ${(kib / 1024).toFixed(0)} MiB`).join(", ")}`);
   console.log(`10,000 titles: ${(figure("JSHeapUsedSize") / 1e6).toFixed(1)} MB of heap, ${figure("Nodes")} nodes, at most ${most} cards`);
   assert.ok(figure("JSHeapUsedSize") < HEAP_MAX);
+});
+
+inLargeLibrary("a title far down the list has a next one", DESKTOP, async (page, errors) => {
+  const lists = countLists(page);
+  await page.goto("/watch/title%207000.mp4");
+  await page.getByRole("link", { name: "Next: title 7001" }).waitFor();
+  assert.ok(lists.length <= 2 + MANY / 1000, `${lists.length} requests`);
+  errors.splice(0); // an empty file has no range to play
 });
 
 inLargeLibrary("Back returns to the place in the list", DESKTOP, async (page, errors) => {
@@ -431,6 +494,28 @@ inBrowser("begun titles are first, with the time that is left", DESKTOP, async (
   await begun.locator("a").click();
   await page.getByRole("heading", { name: "Ep 3" }).waitFor();
   await page.getByRole("heading", { name: "Continue watching" }).waitFor({ state: "hidden" });
+});
+
+inBrowser("a begun title that is gone is not shown and not asked for, and keeps its position", DESKTOP, async (page) => {
+  const gone = { path: "Gone/Film.mp4", at_s: 15, duration_s: 20, when: 3 };
+  const failed = [];
+  page.on("response", (response) => { if (response.status() >= 400) failed.push(`${response.status()} ${response.url()}`); });
+  await begin(page, [gone, ...BEGUN]);
+  await page.goto("/");
+  const begun = page.locator("#positions .name");
+  await page.waitForFunction(() => document.querySelectorAll("#positions li").length === 2);
+  const subscribed = page.waitForRequest(/\/api\/events/);
+  await page.reload();
+  await subscribed;
+  await page.locator("#positions img").nth(1).waitFor();
+  assert.deepEqual(await begun.allTextContents(), ["Ep 3", "Clock"]);
+  assert.deepEqual(failed, []);
+
+  fs.mkdirSync(path.join(library, "Gone"));
+  fs.copyFileSync(path.join(library, "Clock.mp4"), path.join(library, gone.path));
+  await begun.getByText("Film").waitFor();
+  fs.rmSync(path.join(library, "Gone"), { recursive: true });
+  await begun.getByText("Film").waitFor({ state: "detached" });
 });
 
 // ---- The first view ----------------------------------------------------------

@@ -1,6 +1,6 @@
 // Shared by the browser tests: a server with a library, and a browser whose errors fail the test.
 //
-//   HEADWATER_BIN  the server   (target/debug/headwater)
+//   TEST_BIN  the server   (target/debug/headwater)
 //   CHROMIUM       the browser  (/usr/bin/chromium)
 
 import assert from "node:assert/strict";
@@ -19,7 +19,7 @@ export const OUTPUT = path.join(ROOT, "target/browser");
 /** A file name that runs a script if the page does not escape it. */
 export const HOSTILE = "<img src=x onerror=alert(1)>.mp4";
 
-const HEADWATER = path.resolve(ROOT, process.env.HEADWATER_BIN ?? "target/debug/headwater");
+const HEADWATER = path.resolve(ROOT, process.env.TEST_BIN ?? "target/debug/headwater");
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /**

@@ -153,6 +153,7 @@ inBrowser("facts and addresses for other players", DESKTOP, async (page) => {
 inBrowser("theatre gives the stage the whole width, and the list goes below", DESKTOP, async (page) => {
   await page.goto("/watch/Clock.mp4");
   await page.locator("#titles .name").first().waitFor();
+  await page.getByRole("button", { name: /^Theatre/ }).waitFor(); // the player obeys keys
   await page.keyboard.press("t");
   const below = () => document.querySelector("#library").getBoundingClientRect().top >= document.querySelector("#watch").getBoundingClientRect().bottom;
   await page.waitForFunction(below);

@@ -33,6 +33,7 @@ const LAYERS: [&str; 20] = [
     "tls",
     "telemetry",
     "config",
+    "named",
 ];
 
 /// Which folders each folder imports from.

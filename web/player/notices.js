@@ -4,6 +4,7 @@
  * @typedef {object} Notice
  * @property {string} text
  * @property {number} [percent]
+ * @property {string} [job] the kind of the job whose progress this is
  * @property {{ label: string, run: () => void }} [action]
  */
 

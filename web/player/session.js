@@ -158,8 +158,9 @@ export class Session {
   /** @param {AbortSignal} signal */
   async #remux(signal) {
     const text = "Browsers do not play this kind of file. The server is making an MP4 of it.";
-    this.#notices.say("preparing", { text, percent: 0 });
-    await prepareRemux(this.title, signal, ({ progress: { percent } }) => this.#notices.say("preparing", { text, percent }));
+    const say = (percent) => this.#notices.say("preparing", { text, percent, job: "remux" });
+    say(0);
+    await prepareRemux(this.title, signal, ({ progress: { percent } }) => say(percent));
     this.#attempts.made.add("remux");
   }
 
@@ -171,7 +172,8 @@ export class Session {
     const skip = new AbortController();
     const canSkip = track.kind === "audio" && leadingTracks(this.title).video;
     const action = canSkip ? { label: "Play without sound", run: () => skip.abort() } : undefined;
-    const say = (percent) => skip.signal.aborted || this.#notices.say("preparing", { text, percent, action });
+    const job = track.kind === "video" ? "rendition" : "audio";
+    const say = (percent) => skip.signal.aborted || this.#notices.say("preparing", { text, percent, job, action });
     say(0);
     attempts.made.add(track.kind);
     try {
@@ -339,6 +341,6 @@ export class Session {
     if (error.name === "AbortError") return; // newer steps are on their way
     if (error instanceof RequestError && error.status === 0) return this.#reconnect();
     const isGone = error instanceof RequestError && error.status === 404;
-    this.#refuse(isGone ? "This title is not in the library, or no longer." : sentence(error.message), true);
+    this.#refuse(isGone ? "This title is not in the library. It may have been moved or deleted." : sentence(error.message), true);
   }
 }

@@ -3,24 +3,14 @@
 use std::convert::Infallible;
 
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError as _,
-    http::header::HeaderName,
-    web::{Data, Query},
+    HttpRequest, HttpResponse, ResponseError as _, http::header::HeaderName, web::Data,
 };
 use futures::stream;
-use serde::Deserialize;
 
 use super::{Read, jobs::require_jobs, read_method};
-use crate::http::{Error, Site, cors, fields::Fields as _, following::endless};
+use crate::http::{Error, Site, cors, fields::Fields as _, following::endless, query::Query};
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-/// The query of a stream.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EventsQuery {
-    since: Option<String>,
-}
 
 /// `GET /api/events[?since=N]`: an event `job` has the job as JSON, and the number of its change as id; an
 /// event `titles` reports a change of the list of titles. With `since`, the stream begins with all changes
@@ -45,11 +35,10 @@ fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
 fn since(request: &HttpRequest) -> Result<Option<i64>, Error> {
     let last_event_id =
         request.headers().only(&LAST_EVENT_ID).and_then(|id| std::str::from_utf8(id).ok());
-    let query = Query::<EventsQuery>::from_query(request.query_string())
-        .map_err(|error| Error::BadRequest(error.to_string()))?
-        .into_inner();
+    let query = Query::new(request.query_string());
+    query.check_keys(&["since"])?;
     let number = |text: &str| text.parse().ok().filter(|number| *number >= 0);
-    match (last_event_id.and_then(number), query.since) {
+    match (last_event_id.and_then(number), query.get("since")) {
         (Some(last), _) => Ok(Some(last)),
         (None, Some(since)) => match number(&since) {
             Some(since) => Ok(Some(since)),

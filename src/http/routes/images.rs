@@ -1,9 +1,9 @@
 //! `/v/<title>/poster.jpg` and similar: images of a title, which jobs render at the first request.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    extent::{Caching, Content, Text, disk::Version},
+    extent::{Caching, Content, File, Text, disk::Version},
     http::{
         Error, Site,
         query::Query,
@@ -90,12 +90,12 @@ pub(super) async fn resource(
 pub(super) async fn source_poster(
     site: &Site,
     title: &MediaPath,
-    version: Version,
+    source: (&Arc<File>, Version),
     query: Query<'_>,
 ) -> Result<Resource, Error> {
     let requested = Requested::parse(query)?;
     let (width, timeout) = (requested.size.width(), requested.wait_timeout(site));
-    let poster = images::source_poster(&site.titles, title, version, width, timeout).await?;
+    let poster = images::source_poster(&site.titles, title, source, width, timeout).await?;
     requested.ready_or_pending(poster)
 }
 

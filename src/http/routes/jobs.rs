@@ -8,7 +8,7 @@ use actix_web::{
         Method, StatusCode,
         header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION},
     },
-    web::{Data, Payload, Query},
+    web::{Data, Payload},
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use crate::{
         authorization::{self, Permit},
         content,
         events::{Jobs, is_visible},
+        query::Query,
     },
     jobs::text::JobText,
     library::MediaPath,
@@ -42,12 +43,11 @@ const JOB_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, PATCH, OPT
 const ACTION_METHODS: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
 
 /// The query of a list.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug)]
 struct ListQuery {
     state: Option<String>,
     title: Option<String>,
-    limit: Option<u32>,
+    limit: u32,
     before: Option<String>,
 }
 
@@ -123,14 +123,8 @@ pub async fn retry(request: HttpRequest, site: Data<Site>) -> HttpResponse {
 }
 
 async fn list(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error> {
-    let query = Query::<ListQuery>::from_query(request.query_string())
-        .map_err(|error| Error::BadRequest(error.to_string()))?
-        .into_inner();
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Error::BadRequest(format!("limit must be from 1 to {LIMIT_MAX}")));
-    }
-    let (filter, before) = (query.filter()?, query.before()?);
+    let query = ListQuery::parse(Query::new(request.query_string()))?;
+    let (filter, before, limit) = (query.filter()?, query.before()?, query.limit);
     let page = read_queue(site, async move |queue| {
         // Read before the jobs: events then repeat a change between the two reads, and none is lost.
         let changed = queue.last_change().await?;
@@ -138,7 +132,7 @@ async fn list(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Error>
     });
     let (jobs, changed) = page.await?;
     let is_full = jobs.len() == limit as usize;
-    let next = jobs.last().filter(|_| is_full).map(|last| query.next_page(last.id, limit));
+    let next = jobs.last().filter(|_| is_full).map(|last| query.next_page(last.id));
     let texts = jobs.iter().map(JobText::from).collect();
     json(StatusCode::OK, &List { jobs: texts, next, changed })
 }
@@ -176,6 +170,7 @@ async fn create(
         Ok(enqueued)
     };
     let (job, is_new) = change_queue(permit, site, enqueue).await?;
+    forget_failure(site, &job);
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut response = json(status, &JobText::from(&job))?;
     let location = HeaderValue::from_str(&format!("/api/jobs/{}", job.id));
@@ -230,6 +225,9 @@ async fn retry_job(request: &HttpRequest, site: &Site) -> Result<HttpResponse, E
     let permit = authorization::permit(request, site)?;
     let id = visible_job(request, site).await?;
     let job = change_queue(permit, site, async move |queue| queue.retry(id).await).await?;
+    if let Some(job) = &job {
+        forget_failure(site, job);
+    }
     match job {
         Some(job) if job.state.is_end() => {
             Err(Error::Conflict("the job is done, or a newer job replaces it"))
@@ -238,7 +236,28 @@ async fn retry_job(request: &HttpRequest, site: &Site) -> Result<HttpResponse, E
     }
 }
 
+/// Lets requests for the artifact of a job wait for it, although an earlier job has failed.
+fn forget_failure(site: &Site, job: &Job) {
+    if let (Some(artifacts), Some(key)) = (&*site.titles.artifacts.load(), &job.dedupe_key) {
+        artifacts.forget_failure(key);
+    }
+}
+
 impl ListQuery {
+    fn parse(query: Query<'_>) -> Result<Self, Error> {
+        query.check_keys(&["state", "title", "limit", "before"])?;
+        let limit = query.number("limit")?.unwrap_or(LIMIT_DEFAULT.into());
+        let limit = u32::try_from(limit).ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        let refused = || Error::BadRequest(format!("limit must be from 1 to {LIMIT_MAX}"));
+        let text = |key| query.get(key).map(std::borrow::Cow::into_owned);
+        Ok(Self {
+            state: text("state"),
+            title: text("title"),
+            limit: limit.ok_or_else(refused)?,
+            before: text("before"),
+        })
+    }
+
     fn filter(&self) -> Result<Filter, Error> {
         let state = self.state.as_deref().map(|name| {
             let known = || State::ALL.iter().map(|state| state.as_str()).collect::<Vec<_>>();
@@ -256,10 +275,10 @@ impl ListQuery {
         self.before.as_deref().map(str::parse).transpose().map_err(refused)
     }
 
-    fn next_page(&self, before: JobId, limit: u32) -> String {
+    fn next_page(&self, before: JobId) -> String {
         let encode =
             |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
-        let mut next = format!("/api/jobs?limit={limit}&before={before}");
+        let mut next = format!("/api/jobs?limit={}&before={before}", self.limit);
         for (key, value) in [("state", &self.state), ("title", &self.title)] {
             if let Some(value) = value {
                 next += &format!("&{key}={}", encode(value));

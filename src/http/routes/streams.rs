@@ -2,13 +2,21 @@
 
 use std::{sync::Arc, time::Instant};
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, LOCATION},
+    },
+    web::Data,
+};
+use serde_json::json;
 
 use super::{Read, finish, images, read_method};
 use crate::{
     extent::{File, Text},
     http::{
-        Error, Site, cors,
+        Error, Site, authorization, cors,
         fields::{RequestFields, ResponseFields, parse_get_or_head},
         query::Query,
         resource::Resource,
@@ -18,10 +26,11 @@ use crate::{
     },
     library::{Index, MediaPath},
     package::title,
+    queue::JobId,
     titles::{
         self, Titles,
         assets::TitleAssets,
-        inspection,
+        facts, inspection,
         job_tracks::{self, JobTrack},
         manifest_cache::Product,
         manifests::{self, ManifestFormat},
@@ -29,7 +38,8 @@ use crate::{
         progressive::{self, Selection},
         readiness::{Waiting, if_ready},
         remux::{self, RemuxStart},
-        required_video, segments,
+        required_tracks::{self, Required},
+        segments,
         sets::{Member, Set},
         text_files,
         texts::{self, TextFile},
@@ -42,12 +52,22 @@ struct ViewRequest<'a> {
     /// The encoded path.
     path: &'a str,
     query: Query<'a>,
+    /// What a manifest must have.
+    required: Required,
     waiting: Waiting,
 }
 
 /// Responds to every method.
 pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     finish(&request, &site, respond_to(&request, &site).await)
+}
+
+/// The response to a request whose title a job prepares.
+fn accepted(job: JobId) -> HttpResponse {
+    HttpResponse::Accepted()
+        .insert_header((LOCATION, format!("/api/jobs/{job}")))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(json!({ "job": job.to_string() }))
 }
 
 /// Responds in front of the App to a GET or HEAD of a resource that is ready: the title is open, indexed and
@@ -66,7 +86,8 @@ pub fn respond_if_ready(
     let url = TitleUrl::parse(encoded)?.ok()?;
     let (query, waiting) = (Query::new(""), Waiting::Forbidden);
     let written = if_ready(async {
-        let view = ViewRequest { url, path, query, waiting };
+        let required = Required::default();
+        let view = ViewRequest { url, path, query, required, waiting };
         let (resource, timing) = resource(site, &view).await?;
         let response = resource.write(&method, request, site, head, waiting).await?;
         Ok::<_, Error>((response, timing))
@@ -91,8 +112,17 @@ async fn respond_to(request: &HttpRequest, site: &Site) -> Result<HttpResponse, 
         // A missing title is 404 for every method.
         return Err(if exists(&site.titles, &url).await? { refused } else { Error::NotFound });
     }
-    let view = ViewRequest { url, path, query, waiting: Waiting::Allowed };
-    let (resource, timing) = resource(site, &view).await?;
+    let required = match manifest_format(&url.view) {
+        Some(_) => required(request, query)?,
+        None => Required::default(),
+    };
+    let view = ViewRequest { url, path, query, required, waiting: Waiting::Allowed };
+    // As of images: with `?wait=0` it is no failure that a job prepares the title.
+    let waits = !plays(&view.url.view) || query.flag("wait", true)?;
+    let (resource, timing) = match resource(site, &view).await {
+        Err(Error::Pending { job, .. }) if !waits => return Ok(accepted(job)),
+        found => found?,
+    };
     let mut response = resource.respond(request, site).await?;
     if let Some(timing) = timing {
         server_timing::put(&timing, &mut response);
@@ -113,6 +143,11 @@ async fn exists(titles: &Titles, url: &TitleUrl<'_>) -> Result<bool, Error> {
 /// Whether a view is that of one file: manifests of a set lead to the files of its members.
 fn is_of_file(view: &View<'_>) -> bool {
     matches!(view, View::Track { .. })
+}
+
+/// Whether a view plays, and so starts the jobs that its title needs.
+fn plays(view: &View<'_>) -> bool {
+    matches!(view, View::Progressive | View::Multivariant | View::Mpd)
 }
 
 fn manifest_format(view: &View<'_>) -> Option<ManifestFormat> {
@@ -156,10 +191,17 @@ async fn resource(
         return Ok((Resource::Text(Box::pin(text).await?), None));
     }
     if let (View::Poster, Err(refused)) = (view, &index)
-        && Box::pin(remux::is_missing(titles, title, (&file, refused))).await?
+        && Box::pin(remux::lacks_video(titles, title, (&file, refused))).await?
     {
-        let version = titles.version(&file);
-        let poster = Box::pin(images::source_poster(site, title, version, request.query));
+        let source = (&file, titles.version(&file));
+        let poster = Box::pin(images::source_poster(site, title, source, request.query));
+        return Ok((poster.await?, None));
+    }
+    if let (View::Poster, Ok(movie)) = (view, &index)
+        && Box::pin(facts::has_cover(&file, movie)).await?
+    {
+        let source = (&file, titles.version(&file));
+        let poster = Box::pin(images::source_poster(site, title, source, request.query));
         return Ok((poster.await?, None));
     }
     let start = if view.is_image() { RemuxStart::Never } else { RemuxStart::Enqueue };
@@ -192,7 +234,7 @@ async fn text_beside(
     match titles.open_indexed(title, (file, index), start, begun, waiting).await {
         Ok(opened) => Ok(text_files::file(titles, title, &opened, name).await?),
         Err(not_remuxed) => {
-            let beside = text_files::open_beside(titles, title, version).await?;
+            let (beside, _) = text_files::open_beside(titles, title, version).await?;
             match text_files::file_among(titles, &beside, name).await {
                 // Perhaps the remux extracts it.
                 Err(titles::Error::NotFound) => Err(not_remuxed.into()),
@@ -245,7 +287,7 @@ async fn set_view(
     set: Set,
     selection: Selection,
 ) -> Result<Resource, Error> {
-    let ViewRequest { url: TitleUrl { title, view }, .. } = request;
+    let ViewRequest { url: TitleUrl { title, view }, required, .. } = request;
     let titles = &site.titles;
     let leading = &set.leading;
     let Member { path, opened } = leading;
@@ -253,7 +295,7 @@ async fn set_view(
         job_tracks::enqueue_audio(titles, path, opened);
         let path = path.clone();
         let (opened, assets) = TitleAssets::of_set(titles, set).await?;
-        return manifest(titles, title, (&path, &opened), assets, format).await;
+        return manifest(titles, title, (&path, &opened), assets, (format, *required)).await;
     }
     match view {
         View::Progressive => {
@@ -270,12 +312,12 @@ async fn other_view(
     request: &ViewRequest<'_>,
     opened: &Opened,
 ) -> Result<Resource, Error> {
-    let ViewRequest { url: TitleUrl { title, view }, path, .. } = request;
+    let ViewRequest { url: TitleUrl { title, view }, path, required, .. } = request;
     let titles = &site.titles;
     if let Some(format) = manifest_format(view) {
         job_tracks::enqueue_audio(titles, title, opened);
         let assets = TitleAssets::open(titles, title, opened, path).await?;
-        return manifest(titles, title, (title, opened), assets, format).await;
+        return manifest(titles, title, (title, opened), assets, (format, *required)).await;
     }
     view_of_file(site, request, (title, ""), opened).await
 }
@@ -286,10 +328,9 @@ async fn manifest(
     title: &MediaPath,
     (leading, opened): (&MediaPath, &Opened),
     assets: TitleAssets,
-    format: ManifestFormat,
+    (format, required): (ManifestFormat, Required),
 ) -> Result<Resource, Error> {
-    let has_rendition = !assets.renditions.is_empty();
-    required_video::require(titles, leading, opened, has_rendition).await?;
+    required_tracks::require(titles, leading, opened, &assets, required).await?;
     let text = manifests::manifest(titles, title, opened, assets, format).await?;
     Ok(Resource::Text(text))
 }
@@ -333,6 +374,23 @@ async fn text_file(
     Ok(texts::file(titles, title, opened, version, (index, file)).await?)
 }
 
+/// What a query asks a manifest to have. It may start jobs, so a page of another origin must not ask: on its
+/// behalf a browser would start them on a server that only its own machine reaches.
+fn required(request: &HttpRequest, query: Query<'_>) -> Result<Required, Error> {
+    let mut required = Required::default();
+    for codec in query.list("require") {
+        match codec.as_str() {
+            "h264" => required.h264 = true,
+            "aac" => required.aac = true,
+            _ => return Err(Error::BadRequest("require must be h264, aac or both".to_owned())),
+        }
+    }
+    if required != Required::default() && authorization::is_of_other_page(request) {
+        return Err(Error::CrossOrigin);
+    }
+    Ok(required)
+}
+
 /// Parses the part of a title that a query selects.
 fn selection(query: Query<'_>) -> Result<Selection, Error> {
     let start_ms = query.milliseconds("start")?.unwrap_or(0);
@@ -366,7 +424,8 @@ mod tests {
         let path = "/v/a.mp4/~0/video-1/1.m4s";
         let url = TitleUrl::parse(&path[3..]).expect("a view").expect("a title");
         let waiting = Waiting::Forbidden;
-        let request = ViewRequest { url, path, query: Query::new(""), waiting };
+        let (query, required) = (Query::new(""), Required::default());
+        let request = ViewRequest { url, path, query, required, waiting };
         let bytes = size_of_val(&resource(&site, &request));
         assert!(bytes < 2048, "{bytes}");
     }

@@ -19,8 +19,8 @@ use crate::{
     transcode::{Failure, JobContext, JobSpec, NextStep},
 };
 
-/// Minimum interval between two reports of progress.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Minimum interval between two reports of progress, each of which is a change of the queue.
+const REPORT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Delay before a failed call of the database is repeated.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
@@ -114,11 +114,19 @@ impl Attempt {
     async fn hold_lease(&self, mut reports: watch::Receiver<Progress>) -> StopReason {
         let Worker { queue, lease: duration, .. } = &*self.worker;
         let mut held_until = Instant::now() + *duration;
+        let mut reported = Progress::default();
         loop {
             let progress = reports.borrow_and_update().clone();
             let sent = Instant::now();
-            match queue.renew(&self.lease, &progress, *duration).await {
-                Ok(Heartbeat::Go) => held_until = sent + *duration,
+            let result = match progress == reported {
+                true => queue.renew(&self.lease, *duration).await,
+                false => queue.report(&self.lease, &progress, *duration).await,
+            };
+            match result {
+                Ok(Heartbeat::Go) => {
+                    held_until = sent + *duration;
+                    reported = progress;
+                }
                 Ok(Heartbeat::Cancel) => return StopReason::Cancelled,
                 Ok(Heartbeat::Lost) => return StopReason::Lost,
                 // The lease may have expired, and the database does not respond.
@@ -169,9 +177,13 @@ impl Attempt {
             Ok(Outcome::Artifact { row, intermediates }) => self.finish(row, intermediates).await,
             Ok(Outcome::Nothing) => self.persist(|| queue.finish(&self.lease, &[])).await,
             Ok(Outcome::Split(specs)) => {
-                // Children have no dedupe key: they belong to this job.
-                let child =
-                    |spec: &JobSpec| JobSubmission { dedupe_key: None, ..spec.submission() };
+                // Children have no dedupe key: they belong to this job, and are as urgent.
+                let priority = self.job.priority;
+                let child = |spec: &JobSpec| JobSubmission {
+                    dedupe_key: None,
+                    priority,
+                    ..spec.submission()
+                };
                 let children: Vec<_> = specs.iter().map(child).collect();
                 self.persist(|| queue.split(&self.lease, children.clone())).await
             }

@@ -32,6 +32,7 @@ mod kind;
 pub(super) mod nal;
 mod opus;
 mod packageable;
+pub(super) mod parameter_sets;
 mod repair;
 mod same_decoder;
 mod scan;

@@ -172,6 +172,8 @@ pub(super) fn misleading(track: &Track) -> String {
 struct Reasoning {
     /// Requirements of playback, for example a library.
     how: String,
+    /// The codecs of encrypted tracks.
+    encrypted: Vec<String>,
     reasons: Vec<String>,
     is_conditional: bool,
 }
@@ -190,7 +192,23 @@ impl Reasoning {
         Selection::Playable
     }
 
+    /// One sentence for all encrypted tracks, if there are any.
+    fn encryption(&self) -> Option<String> {
+        match &*self.encrypted {
+            [] => None,
+            [codec] => {
+                Some(format!("the {codec} track is encrypted, and Headwater delivers no keys"))
+            }
+            [video, audio, ..] => Some(format!(
+                "the {video} and {audio} tracks are encrypted, and Headwater delivers no keys"
+            )),
+        }
+    }
+
     fn verdict(mut self, plays: Plays) -> Verdict {
+        if let Some(encryption) = self.encryption() {
+            self.reasons.insert(0, encryption);
+        }
         if plays != Plays::No && !self.how.is_empty() {
             self.reasons.insert(0, self.how);
         }
@@ -247,9 +265,7 @@ fn select(
             Selection::Playable
         }
         Support::No if selected.format == Format::Encrypted => {
-            reasoning
-                .reasons
-                .push(format!("the {codec} track is encrypted, and Headwater delivers no keys"));
+            reasoning.encrypted.push(codec);
             Selection::Unplayable
         }
         Support::No => {

@@ -4,12 +4,12 @@
 //! [`is_nonblocking`](crate::sys::file::is_nonblocking).
 
 use std::{
-    io,
+    io::{self, IoSlice},
     ops::Range,
     os::fd::{AsFd, BorrowedFd},
 };
 
-use rustix::net::SendFlags;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::Slice;
 
@@ -76,6 +76,16 @@ pub fn sendfile(
 /// A closed peer is `EPIPE` and no signal, because Rust's runtime ignores SIGPIPE.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], _more: bool) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::DONTWAIT)?)
+}
+
+/// Sends slices of memory in order, as [`send`] does.
+pub fn send_vectored(
+    socket: BorrowedFd<'_>,
+    slices: &[IoSlice<'_>],
+    _more: bool,
+) -> io::Result<usize> {
+    let mut no_control = SendAncillaryBuffer::default();
+    Ok(rustix::net::sendmsg(socket, slices, &mut no_control, SendFlags::DONTWAIT)?)
 }
 
 /// No effect: the send buffer alone limits unsent bytes, and it is small.

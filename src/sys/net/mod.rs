@@ -17,13 +17,13 @@ mod linux;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
     Mapping, abort, is_cached, is_still_cached, populate, read_into_page_cache, send, send_slices,
-    sendfile, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
+    send_vectored, sendfile, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
     unacknowledged_bytes, unread_by_local_peer, unsent_bytes,
 };
 #[cfg(target_os = "linux")]
 pub use linux::{
     Mapping, abort, is_cached, is_still_cached, populate, read_into_page_cache, send, send_slices,
-    sendfile, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
+    send_vectored, sendfile, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
     unacknowledged_bytes, unread_by_local_peer, unsent_bytes,
 };
 

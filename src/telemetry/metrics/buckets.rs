@@ -1,4 +1,4 @@
-//! The metrics of buckets, of their cache, and of the database.
+//! The metrics of buckets and of their cache.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use prometheus_client::{encoding::EncodeLabelSet, registry::Unit};
 
 use super::{
     histogram::Counted,
-    render::{All, JobsEnded, NO_LABELS, Text, signed},
+    render::{All, NO_LABELS, Text, signed},
 };
 
 /// The use of a bucket since the start.
@@ -157,21 +157,6 @@ impl All {
             cache.map(|cache| (NO_LABELS, cache.corrupt)),
         )
     }
-
-    pub(super) fn database(&self, text: &mut Text<'_, '_>) -> fmt::Result {
-        text.gauge(
-            "headwater_database_up",
-            "Whether the database responded when the metrics were read",
-            None,
-            i64::from(self.snapshot.database_is_up),
-        )?;
-        let JobsEnded { waits, .. } = &self.snapshot.jobs_ended;
-        text.histogram(
-            "headwater_queue_wait",
-            "Time from the creation of the ended jobs to their last start",
-            waits.iter().map(|(kind, waits)| ([("kind", kind.clone())], waits.counted())),
-        )
-    }
 }
 
 #[cfg(test)]
@@ -214,7 +199,6 @@ mod tests {
             "headwater_cache_miss_bytes_total 30",
             "headwater_cache_evicted_bytes_total 40",
             "headwater_cache_corrupt_total 50",
-            "headwater_database_up 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }

@@ -96,10 +96,10 @@ pub struct QueueDepth {
 pub struct JobsEnded {
     /// Their number by kind and outcome.
     pub counts: Vec<(String, &'static str, u64)>,
+    /// The times for which those that ran were queued before, by kind.
+    pub waits: Vec<(String, Arc<Histogram>)>,
     /// The durations of those that ran, by kind.
     pub durations: Vec<(String, Arc<Histogram>)>,
-    /// The times that these waited for a worker, by kind.
-    pub waits: Vec<(String, Arc<Histogram>)>,
 }
 
 /// Renders all metrics.
@@ -127,7 +127,6 @@ impl Collector for All {
         self.disks(&mut text)?;
         self.caches_and_memory(&mut text)?;
         self.buckets(&mut text)?;
-        self.database(&mut text)?;
         self.jobs(&mut text)?;
         self.server(&mut text)?;
         self.process(&mut text)
@@ -243,6 +242,12 @@ impl All {
     }
 
     fn jobs(&self, text: &mut Text<'_, '_>) -> fmt::Result {
+        text.gauge(
+            "headwater_database_up",
+            "Whether the database responds; without it there are no jobs and no new images",
+            None,
+            i64::from(self.snapshot.database_is_up),
+        )?;
         let queue = self.snapshot.queue.iter();
         text.gauges(
             "headwater_jobs",
@@ -252,7 +257,7 @@ impl All {
                 (labels, signed(depth.jobs))
             }),
         )?;
-        let JobsEnded { counts, durations, .. } = &self.snapshot.jobs_ended;
+        let JobsEnded { counts, waits, durations } = &self.snapshot.jobs_ended;
         text.counter(
             "headwater_jobs_ended",
             "Jobs that ended while this server ran, of all servers of the database",
@@ -261,12 +266,17 @@ impl All {
                 ([("kind", kind.clone()), ("outcome", (*outcome).to_owned())], *count)
             }),
         )?;
+        let by_kind =
+            |(kind, times): &(String, Arc<Histogram>)| ([("kind", kind.clone())], times.counted());
+        text.histogram(
+            "headwater_queue_wait",
+            "Time from the submission of these jobs to their start",
+            waits.iter().map(by_kind),
+        )?;
         text.histogram(
             "headwater_job_duration",
             "Time from the start of these jobs to their end",
-            durations
-                .iter()
-                .map(|(kind, durations)| ([("kind", kind.clone())], durations.counted())),
+            durations.iter().map(by_kind),
         )?;
         text.gauges(
             "headwater_worker_up",

@@ -6,51 +6,36 @@ use std::{
 };
 
 use super::{Histogram, Metrics};
+use crate::named::named;
 
-/// Defines the routes with their labels.
-macro_rules! routes {
-    ($($(#[$doc:meta])* $route:ident = $label:literal,)+) => {
-        /// A class of URLs.
-        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        pub enum Route { $($(#[$doc])* $route,)+ }
-
-        impl Route {
-            /// All routes.
-            pub const ALL: &'static [Self] = &[$(Self::$route,)+];
-
-            /// The label.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$route => $label,)+ }
-            }
-        }
-    };
-}
-
-routes! {
-    /// The page and its assets.
-    Page = "page",
-    /// The API, without its event streams.
-    Api = "api",
-    /// Streams of events, which have no end.
-    Events = "events",
-    /// Files as they are on the disk, also while they grow.
-    File = "file",
-    /// Titles as one MP4.
-    Progressive = "progressive",
-    /// Playlists and manifests.
-    Manifest = "manifest",
-    /// Segments of video and audio.
-    Segment = "segment",
-    /// Subtitles and chapters.
-    Text = "text",
-    /// Posters, thumbnails, storyboards and previews.
-    Image = "image",
-    /// Reports on titles.
-    Inspect = "inspect",
-    /// Health, readiness and metrics.
-    Operations = "operations",
-    /// All else, which is not found.
-    Other = "other",
+named! {
+    /// A class of URLs.
+    Route {
+        /// The page and its assets.
+        Page = "page",
+        /// The API, without its event streams.
+        Api = "api",
+        /// Streams of events, which have no end.
+        Events = "events",
+        /// Files as they are on the disk, also while they grow.
+        File = "file",
+        /// Titles as one MP4.
+        Progressive = "progressive",
+        /// Playlists and manifests.
+        Manifest = "manifest",
+        /// Segments of video and audio.
+        Segment = "segment",
+        /// Subtitles and chapters.
+        Text = "text",
+        /// Posters, thumbnails, storyboards and previews.
+        Image = "image",
+        /// Reports on titles.
+        Inspect = "inspect",
+        /// Health, readiness and metrics.
+        Operations = "operations",
+        /// All else, which is not found.
+        Other = "other",
+    }
 }
 
 /// The classes of status codes.

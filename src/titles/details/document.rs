@@ -31,6 +31,8 @@ pub struct Details {
     pub renditions: Vec<Rendition>,
     /// Whether the title plays.
     pub playable: Playable,
+    /// The files beside it that it does without.
+    pub left_out: Vec<LeftOutFile>,
     /// Length, size and kind.
     #[serde(skip)]
     pub facts: Option<Facts>,
@@ -40,9 +42,6 @@ pub struct Details {
     /// Of a set, its leading member.
     #[serde(skip)]
     pub file: Option<MediaPath>,
-    /// Whether jobs can render a poster.
-    #[serde(skip)]
-    pub has_poster: bool,
     /// Whether jobs can render a storyboard.
     #[serde(skip)]
     pub has_storyboard: bool,
@@ -92,6 +91,15 @@ pub struct Rendition {
     is_original: bool,
 }
 
+/// A file beside a title that the title does without.
+#[derive(Debug, Serialize)]
+pub struct LeftOutFile {
+    /// The decoded path.
+    file: String,
+    /// Why.
+    reason: String,
+}
+
 /// Subtitles as one file.
 #[derive(Debug)]
 pub struct TextFile {
@@ -112,6 +120,12 @@ impl Details {
 impl TextFile {
     pub(super) fn new(name: String, description: Description) -> Self {
         Self { name, description }
+    }
+}
+
+impl From<(MediaPath, String)> for LeftOutFile {
+    fn from((path, reason): (MediaPath, String)) -> Self {
+        Self { file: path.display(), reason }
     }
 }
 
@@ -139,14 +153,12 @@ pub(super) fn of_movie(
         }
         _ => playable,
     };
-    let has_images = assets.storyboard.is_some();
     Details {
         tracks: tracks(movie, &assets.audio_languages),
         renditions,
         playable,
         facts: Some(facts::from_movie(movie)),
-        has_poster: has_images,
-        has_storyboard: has_images,
+        has_storyboard: assets.storyboard.is_some(),
         ..Details::default()
     }
 }

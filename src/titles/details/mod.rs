@@ -7,7 +7,7 @@ mod document;
 
 use std::{sync::Arc, time::Instant};
 
-pub use self::document::{Chapter, Details, Rendition, TextFile, Track};
+pub use self::document::{Chapter, Details, LeftOutFile, Rendition, TextFile, Track};
 
 use super::{
     Error, Titles,
@@ -16,11 +16,12 @@ use super::{
     opened::Opened,
     readiness::Waiting,
     remux::{self, RemuxStart},
-    text_files, texts,
+    text_files,
+    texts::{self, TextOrigin},
 };
 use crate::{
     extent::File,
-    library::{MediaPath, TitleKind, sidecars::is_set},
+    library::{MediaPath, sidecars::is_set},
     movie::MovieRefused,
     package::inspect::{foreign::Foreign, playable::Playable},
 };
@@ -41,7 +42,9 @@ impl Titles {
         };
         let assets = TitleAssets::open(self, title, &opened, "").await?;
         let playable = Playable::of_movie(&opened.movie);
-        self.details_of_movie(opened, assets, playable).await
+        let facts = facts::of_opened(&opened).await?;
+        let details = self.details_of_movie(opened, assets, playable).await?;
+        Ok(Details { facts: Some(facts), ..details })
     }
 
     async fn details_of_set(&self, title: &MediaPath) -> Result<Details, Error> {
@@ -73,13 +76,13 @@ impl Titles {
         let Some(progress) = progress else {
             return self.details_of_remuxed(title, (file, refused), foreign.as_ref()).await;
         };
-        let beside = text_files::open_beside(self, title, version).await?;
+        let (beside, mut left_out) = text_files::open_beside(self, title, version).await?;
         let facts = facts::from_head(title, foreign.as_ref());
         Ok(Details {
             facts: Some(facts),
-            has_poster: facts.kind == TitleKind::Video && self.transcoding().is_ok(),
             playable: Playable::before_remux(foreign.as_ref(), &progress),
-            texts: self.text_files(&beside).await,
+            texts: self.text_files(&beside, &mut left_out).await,
+            left_out: left_out.into_iter().map(LeftOutFile::from).collect(),
             ..Details::default()
         })
     }
@@ -98,22 +101,26 @@ impl Titles {
             Some(foreign) => Playable::after_remux(foreign, &opened.movie),
             None => Playable::of_movie(&opened.movie),
         };
-        self.details_of_movie(opened, assets, playable).await
+        let facts = facts::from_remuxed(&opened.movie, title, foreign);
+        let details = self.details_of_movie(opened, assets, playable).await?;
+        Ok(Details { facts: Some(facts), ..details })
     }
 
     async fn details_of_movie(
         &self,
         opened: Opened,
-        assets: TitleAssets,
+        mut assets: TitleAssets,
         playable: Playable,
     ) -> Result<Details, Error> {
         let chapters = texts::read_chapters(&opened).await?;
-        let texts = self.text_files(&assets.texts).await;
+        let mut left_out = std::mem::take(&mut assets.left_out);
+        let texts = self.text_files(&assets.texts, &mut left_out).await;
         let transcoding = self.transcoding();
         let describe = move || {
             let described = document::of_movie(&opened, &assets, playable, transcoding);
             Details {
                 texts,
+                left_out: left_out.into_iter().map(LeftOutFile::from).collect(),
                 chapters: chapters.into_iter().map(Chapter::from).collect(),
                 ..described
             }
@@ -122,7 +129,7 @@ impl Titles {
     }
 
     /// Why jobs cannot transcode here, if they cannot.
-    fn transcoding(&self) -> Result<(), String> {
+    pub(super) fn transcoding(&self) -> Result<(), String> {
         match &*self.artifacts.load() {
             None => Err("the server has no database".to_owned()),
             Some(artifacts) => match artifacts.unavailable {
@@ -132,12 +139,21 @@ impl Titles {
         }
     }
 
-    /// Describes subtitles that have a cue.
-    async fn text_files(&self, sources: &[texts::TextSource]) -> Vec<TextFile> {
+    /// Describes subtitles that have a cue. Adds the files beside the title that have none to those left out.
+    async fn text_files(
+        &self,
+        sources: &[texts::TextSource],
+        left_out: &mut texts::LeftOut,
+    ) -> Vec<TextFile> {
         let mut files = Vec::new();
         for (source, name) in sources.iter().zip(text_files::names(sources)) {
-            if source.is_listed && texts::why_invalid(self, source).await.is_none() {
-                files.push(TextFile::new(name, source.describe()));
+            if !source.is_listed {
+                continue;
+            }
+            match (texts::why_invalid(self, source).await, &source.origin) {
+                (None, _) => files.push(TextFile::new(name, source.describe())),
+                (Some(why), TextOrigin::Sidecar { path, .. }) => left_out.push((path.clone(), why)),
+                (Some(_), _) => {}
             }
         }
         files

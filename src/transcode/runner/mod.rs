@@ -172,38 +172,44 @@ impl JobRunner {
         folder: &Path,
         context: JobContext,
     ) -> Result<NextStep, Failure> {
-        if let Operation::Remux | Operation::SourcePoster { .. } = spec.operation {
-            let source = self.open_source(spec).await?;
-            match spec.operation {
-                Operation::SourcePoster { width } => {
-                    self.render_source_poster(&source, width, folder, context).await?;
-                }
-                _ => self.remux(&source, folder, context).await?,
+        let (source, next) = match &spec.operation {
+            Operation::Remux => {
+                let source = self.open_source(spec).await?;
+                self.remux(&source, folder, context).await?;
+                (source, NextStep::Publish)
             }
-            self.check_unchanged(&source).await?;
-            return Ok(NextStep::Publish);
-        }
-        let opened = self.open(spec).await?;
-        let next = match &spec.operation {
+            Operation::SourcePoster { width } => {
+                let source = self.open_source(spec).await?;
+                self.render_source_poster(&source, *width, folder, context).await?;
+                (source, NextStep::Publish)
+            }
             Operation::Rendition { rendition } => {
-                self.join_rendition(&opened, spec, rendition, folder, context).await?
+                let opened = self.open(spec).await?;
+                let next = self.join_rendition(&opened, spec, rendition, folder, context).await?;
+                (opened.source, next)
             }
             Operation::Chunk { rendition, number } => {
+                let opened = self.open(spec).await?;
                 self.encode_chunk(&opened, rendition, *number, folder, context).await?;
-                NextStep::Publish
+                (opened.source, NextStep::Publish)
             }
             Operation::Audio { track } => {
+                let opened = self.open(spec).await?;
                 self.encode_audio(&opened, *track, folder, context).await?;
-                NextStep::Publish
+                (opened.source, NextStep::Publish)
             }
-            Operation::Storyboard => self.plan_storyboard(&opened, spec).await?,
+            Operation::Storyboard => {
+                let opened = self.open(spec).await?;
+                let next = self.plan_storyboard(&opened, spec).await?;
+                (opened.source, next)
+            }
             Operation::Image(image) => {
+                let opened = self.open(spec).await?;
                 self.render_image(&opened, image, folder, context).await?;
-                NextStep::Publish
+                (opened.source, NextStep::Publish)
             }
-            Operation::Remux | Operation::SourcePoster { .. } => unreachable!("handled above"),
         };
-        self.check_unchanged(&opened.source).await?;
+        self.check_unchanged(&source).await?;
         Ok(next)
     }
 

@@ -15,25 +15,26 @@ use actix_web::{
     body::{BodySize, MessageBody as _},
     http::StatusCode,
 };
-use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use h2::{Reason, RecvStream, server::SendResponse};
 use tokio::io::AsyncWrite as _;
 
 use super::{
     Http2Settings, UNSENT_BYTES_MAX,
+    byte_stream::ByteStream,
     deadline::{Deadline, Phase},
     pieces::Pieces,
+    placeholder::Placeholder,
     request_head::RequestHead,
     response_head::ResponseHead,
     schedule::{Priority, Schedule},
     stream::{
         self, Ending, Outcome, PendingHead, ResponseBody, SendingStream, Turn, WaitingStream,
     },
-    transport::{ByteStream, Transport},
+    transport::Transport,
 };
 use crate::{
-    extent::Extents,
+    extent::{Extents, ReadError},
     wire::{
         body::{Body, BodyContent, ResponseObserver},
         connection::{AcceptedConnection, Client, Protocol},
@@ -83,7 +84,7 @@ pub(in crate::wire) struct Http2Connection<IO, F, S, T> {
     is_closing: bool,
 }
 
-type Server<IO> = h2::server::Connection<Transport<IO>, Bytes>;
+type Server<IO> = h2::server::Connection<Transport<IO>, Placeholder>;
 
 impl<IO, F, S, T> Http2Connection<IO, F, S, T>
 where
@@ -100,7 +101,7 @@ where
     ) -> Self {
         let AcceptedConnection { stream, received, peer } = accepted;
         Self {
-            transport: Transport::new(stream, received, &shared.io_thread),
+            transport: Transport::new(stream, &received, &shared.io_thread),
             client: Client::new(Protocol::Http2),
             peer,
             waiting: FuturesUnordered::new(),
@@ -123,7 +124,14 @@ where
         let handshaken = poll_fn(|cx| self.poll_handshake(cx, handshake.as_mut())).await?;
         drop(handshake);
         if let Some(mut server) = handshaken {
-            poll_fn(|cx| self.poll_turn(cx, &mut server)).await?;
+            let over = poll_fn(|cx| self.poll_turn(cx, &mut server)).await;
+            if self.transport.is_aborted() {
+                self.schedule.retain(|stream| {
+                    stream.record_cut(&ReadError::Changed);
+                    false
+                });
+            }
+            over?;
         }
         self.client.set_gone();
         (self.waiting, self.schedule) = (FuturesUnordered::new(), Schedule::new());
@@ -135,11 +143,13 @@ where
     fn poll_handshake(
         &mut self,
         cx: &mut Context<'_>,
-        handshake: Pin<&mut h2::server::Handshake<Transport<IO>, Bytes>>,
-    ) -> Poll<io::Result<Option<Server<IO>>>> {
+        handshake: Pin<&mut h2::server::Handshake<Transport<IO>, Placeholder>>,
+    ) -> Poll<io::Result<Option<Box<Server<IO>>>>> {
         self.transport.input().begin_turn();
         if let Poll::Ready(server) = handshake.poll(cx) {
-            return Poll::Ready(server.map_or_else(unless_lost, |server| Ok(Some(server))));
+            // Boxed, because the future around it would hold it twice.
+            let boxed = |server| Ok(Some(Box::new(server)));
+            return Poll::Ready(server.map_or_else(unless_lost, boxed));
         }
         let _unsent = self.transport.poll_send(cx)?;
         if self.deadline.poll(cx).is_ready() || self.shared.io_thread.is_draining() {
@@ -192,7 +202,7 @@ where
                 continue;
             }
             // As many frames as fit are written; now they leave together.
-            let asks = turn_bytes > 0 && !self.schedule.is_empty();
+            let asks = self.transport.has_new_memory() && !self.schedule.is_empty();
             is_blocked = self.poll_blocked(cx, asks)?;
             if !is_blocked && !has_room {
                 if turn_bytes < TURN_BYTES_MAX {
@@ -299,7 +309,7 @@ where
     }
 
     /// Gets the response to a request from the fast path, or asks the App for it.
-    fn accept(&mut self, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) {
+    fn accept(&mut self, request: http::Request<RecvStream>, respond: SendResponse<Placeholder>) {
         self.accepted += 1;
         self.transport.input().record_request();
         let (parts, content) = request.into_parts();
@@ -369,7 +379,7 @@ where
     /// Sends a head, and schedules the body.
     fn respond(
         &mut self,
-        mut respond: SendResponse<Bytes>,
+        mut respond: SendResponse<Placeholder>,
         head: http::Response<()>,
         content: BodyContent,
         observer: T,

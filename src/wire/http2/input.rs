@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::FRAME_BYTES_MAX;
+
 /// The budget of a new connection, in bytes.
 const INITIAL_BYTES: u64 = 64 * 1024;
 
@@ -34,6 +36,9 @@ const FRAME_HEAD_BYTES: usize = 9;
 
 /// The length of the client's preface (RFC 9113 section 3.4), in bytes.
 const PREFACE_BYTES: usize = 24;
+
+/// From this length of its payload on, in bytes, a frame may not fit into the memory that h2 has already.
+const LONG_FRAME_BYTES: usize = 4 * 1024;
 
 /// Types of frames (RFC 9113 section 6).
 const DATA: u8 = 0;
@@ -116,6 +121,11 @@ impl Input {
         }
     }
 
+    /// The last received bytes that belong to an incomplete frame, if that is or may be long.
+    pub(super) fn incomplete_bytes(&self) -> usize {
+        self.frames.incomplete_bytes()
+    }
+
     /// Records a request that was accepted.
     pub(super) fn record_request(&mut self) {
         self.requests += 1;
@@ -170,6 +180,8 @@ struct Frames {
     head_bytes: usize,
     /// The rest of the frame's payload, in bytes.
     payload_bytes: usize,
+    /// The whole payload, in bytes.
+    length: usize,
     is_content: bool,
 }
 
@@ -177,7 +189,7 @@ impl Default for Frames {
     /// The preface comes before the first frame.
     fn default() -> Self {
         let head = [0; FRAME_HEAD_BYTES];
-        Self { head, head_bytes: 0, payload_bytes: PREFACE_BYTES, is_content: false }
+        Self { head, head_bytes: 0, payload_bytes: PREFACE_BYTES, length: 0, is_content: false }
     }
 }
 
@@ -203,11 +215,22 @@ impl Frames {
                 self.head_bytes = 0;
                 self.payload_bytes =
                     usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+                self.length = self.payload_bytes;
                 self.is_content = kind == DATA;
                 seen.resets += u32::from(kind == RST_STREAM);
             }
         }
         seen
+    }
+
+    fn incomplete_bytes(&self) -> usize {
+        // h2 rejects one that is too long.
+        let is_long = (LONG_FRAME_BYTES..=FRAME_BYTES_MAX as usize).contains(&self.length);
+        match self.payload_bytes {
+            0 => self.head_bytes,
+            rest if is_long => FRAME_HEAD_BYTES + self.length - rest,
+            _ => 0,
+        }
     }
 }
 
@@ -236,6 +259,28 @@ mod tests {
                 sum.resets += seen.resets;
             }
             assert_eq!(sum, Seen { bytes_outside_content: outside, resets: 1 }, "{part}");
+        }
+    }
+
+    #[test]
+    fn long_frames_are_incomplete_until_their_last_byte() {
+        let long = u16::try_from(LONG_FRAME_BYTES).expect("a length");
+        let frames = [frame(1, 20), frame(DATA, long), frame(1, 20)];
+        let bytes = [vec![0; PREFACE_BYTES], frames.concat()].concat();
+        let begin = PREFACE_BYTES + frames[0].len();
+        let end = begin + frames[1].len();
+        for at in 0..bytes.len() {
+            let mut frames = Frames::default();
+            frames.count(&bytes[..at]);
+            let expected = match at {
+                at if at >= PREFACE_BYTES && at < PREFACE_BYTES + FRAME_HEAD_BYTES => {
+                    at - PREFACE_BYTES
+                }
+                at if (begin..end).contains(&at) => at - begin,
+                at if (end..end + FRAME_HEAD_BYTES).contains(&at) => at - end,
+                _ => 0,
+            };
+            assert_eq!(frames.incomplete_bytes(), expected, "{at}");
         }
     }
 

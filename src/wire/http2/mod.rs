@@ -7,16 +7,22 @@
 //!   socket; then it yields to other connections. `deadline` is what it waits for.
 //! - `stream` is the life of one request: its head is checked, and it gets its response from the fast path
 //!   or from the App, as over HTTP/1. `request_head` and `response_head` are the heads of h2's types.
-//! - `pieces` reads a body in large pieces, from which h2 cuts frames; `schedule` chooses the response
-//!   that sends the next one.
-//! - `transport` is the byte stream as h2 sees it: `input` limits what a client may send, and `output`
-//!   gathers frames for one write.
+//! - `pieces` finds or reads the next piece of a body, from which h2 cuts frames; `schedule` chooses the
+//!   response that sends the next one. h2 gets a `placeholder` for each `piece`.
+//! - `transport` is the byte stream as h2 sees it: `input` limits what a client may send, `received`
+//!   holds long frames back until they are complete, and `output` puts the pieces into the `frames` that h2 has written, and sends them.
+//! - `byte_stream` is the connection below: files go from the page cache to a socket without encryption.
 
+mod byte_stream;
 mod connection;
 mod deadline;
+mod frames;
 mod input;
 mod output;
+mod piece;
 mod pieces;
+mod placeholder;
+mod received;
 mod request_head;
 mod response_head;
 mod schedule;
@@ -25,6 +31,7 @@ mod transport;
 
 use h2::server::Builder;
 
+pub(super) use byte_stream::Cleartext;
 pub(super) use connection::{Http2Connection, Shared};
 
 use super::{connection::Timeouts, http1::HEAD_BYTES_MAX};

@@ -1,15 +1,22 @@
-//! Frames on their way to the socket, gathered for one write.
+//! Frames on their way to the socket, gathered for few writes.
 
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
-    mem,
-    pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::io::AsyncWrite;
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt as _, future::BoxFuture};
+
+use super::{
+    byte_stream::ByteStream,
+    frames::{Frames, Span},
+    piece::Piece,
+    placeholder::{Discarded, Placeholder},
+};
+use crate::extent::{ReadError, disk::BUFFER_BYTES};
 
 /// From this length on, in bytes, a part of a piece is kept by reference.
 const REFERENCE_MIN_BYTES: usize = 1024;
@@ -21,16 +28,28 @@ const TAIL_BYTES: usize = 2048;
 const SLICES_MAX: usize = 64;
 
 /// Bytes that h2 has written, and the socket has not taken yet.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Output {
-    /// The pieces of bodies that h2 got in this turn. h2 writes them as plain slices; here they become
-    /// references again, so that no body is copied once more.
-    pieces: Vec<Bytes>,
-    queue: VecDeque<Bytes>,
+    /// The pieces that h2 got, and has not written yet.
+    expected: VecDeque<ExpectedPiece>,
+    frames: Frames,
+    queue: VecDeque<Piece>,
     /// Copied bytes behind the queue.
     tail: BytesMut,
     /// The length of queue and tail.
     length: usize,
+    /// Whether a piece in memory was added in this turn, which may be a buffer of the pool.
+    has_new_memory: bool,
+    /// The read of the first part of the queue, a range of a file that cannot be sent by reference any more.
+    reading: Option<BoxFuture<'static, Result<Bytes, ReadError>>>,
+    is_corked: bool,
+}
+
+/// A piece that h2 knows by a [`Placeholder`].
+struct ExpectedPiece {
+    stream: u32,
+    piece: Piece,
+    is_discarded: Discarded,
 }
 
 impl Output {
@@ -44,33 +63,86 @@ impl Output {
         self.length == 0
     }
 
-    /// Notes a piece of a body that h2 will write.
-    pub(super) fn expect(&mut self, piece: &Bytes) {
-        self.pieces.push(piece.clone());
+    /// Whether a piece in memory was added in this turn.
+    pub(super) fn has_new_memory(&self) -> bool {
+        self.has_new_memory
     }
 
-    /// Appends bytes that h2 writes.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.length += bytes.len();
-        let is_long = bytes.len() >= REFERENCE_MIN_BYTES;
-        match self.pieces.iter().find(|piece| is_long && is_part(piece, bytes)) {
-            Some(piece) => {
-                let part = piece.slice_ref(bytes);
-                self.queue_tail();
-                self.queue.push_back(part);
-            }
-            None => {
-                if self.tail.capacity() == 0 {
-                    self.tail.reserve(TAIL_BYTES);
+    /// Takes a piece of the body of a stream. Returns what h2 gets in its place.
+    pub(super) fn expect(&mut self, stream: u32, piece: Piece) -> Placeholder {
+        let placeholder = Placeholder::new(piece.len());
+        self.has_new_memory |= matches!(piece, Piece::Memory { .. });
+        let is_discarded = placeholder.discarded();
+        self.expected.push_back(ExpectedPiece { stream, piece, is_discarded });
+        placeholder
+    }
+
+    /// Appends what h2 writes, with the bytes of bodies in place of their placeholders.
+    pub(super) fn push(&mut self, mut written: &[u8]) -> io::Result<()> {
+        while !written.is_empty() {
+            let length = match self.frames.next(written) {
+                Span::Plain(length) => {
+                    self.push_copy(&written[..length]);
+                    length
                 }
-                self.tail.extend_from_slice(bytes);
+                Span::Body(length, stream) => {
+                    self.push_body(length, stream)?;
+                    length
+                }
+            };
+            written = &written[length..];
+        }
+        Ok(())
+    }
+
+    fn push_copy(&mut self, bytes: &[u8]) {
+        if self.tail.capacity() == 0 {
+            self.tail.reserve(TAIL_BYTES);
+        }
+        self.tail.extend_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    /// Appends the next bytes of the body of a stream.
+    fn push_body(&mut self, mut length: usize, stream: u32) -> io::Result<()> {
+        while length > 0 {
+            let is_next = |next: &ExpectedPiece| next.stream == stream && !next.is_discarded.get();
+            let Some(place) = self.expected.iter().position(is_next) else {
+                return Err(io::Error::other("a frame without its piece"));
+            };
+            let piece = &mut self.expected[place].piece;
+            let part = piece.split_to(length.min(piece.len()));
+            if piece.is_empty() {
+                self.expected.remove(place);
             }
+            length -= part.len();
+            self.push_part(part);
+        }
+        Ok(())
+    }
+
+    fn push_part(&mut self, part: Piece) {
+        let part = match part {
+            Piece::Memory { bytes, .. } if bytes.len() < REFERENCE_MIN_BYTES => {
+                return self.push_copy(&bytes);
+            }
+            part => part,
+        };
+        self.length += part.len();
+        // h2 writes the first bytes of a frame and the rest one after the other.
+        let unjoined = match self.queue.back_mut().filter(|_| self.tail.is_empty()) {
+            Some(last) => last.join(part),
+            None => Some(part),
+        };
+        if let Some(part) = unjoined {
+            self.queue_tail();
+            self.queue.push_back(part);
         }
     }
 
     fn queue_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.queue.push_back(self.tail.split().freeze());
+            self.queue.push_back(Piece::from(self.tail.split().freeze()));
         }
     }
 
@@ -78,66 +150,120 @@ impl Output {
     pub(super) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        mut socket: Pin<&mut impl AsyncWrite>,
+        socket: &mut impl ByteStream,
     ) -> Poll<io::Result<()>> {
         self.queue_tail();
-        while self.length > 0 {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let mut count = 0;
-            for (slice, bytes) in slices.iter_mut().zip(&self.queue) {
-                *slice = IoSlice::new(bytes);
-                count += 1;
+        self.cork(socket);
+        while let Some(first) = self.queue.front() {
+            let sent = match first {
+                Piece::Memory { .. } => Some(ready!(self.poll_memory(cx, socket))?),
+                Piece::File { source, range } => match self.reading {
+                    None => ready!(socket.poll_send_file(cx, source, range))?,
+                    Some(_) => None,
+                },
+            };
+            match sent {
+                Some(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Some(sent) => self.advance(sent),
+                None => ready!(self.poll_read(cx)).map_err(io::Error::other)?,
             }
-            let written = ready!(socket.as_mut().poll_write_vectored(cx, &slices[..count]))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.advance(written);
         }
-        // The same buffers, which are in the processor's cache, are used again.
-        self.pieces.clear();
         Poll::Ready(Ok(()))
     }
 
-    fn advance(&mut self, mut written: usize) {
-        self.length -= written;
-        while written > 0 {
-            let first = self.queue.front_mut().expect("no more is written than there is");
-            let length = written.min(first.len());
+    /// Corks the socket before the second range of a file, so that frames share packets.
+    fn cork(&mut self, socket: &impl ByteStream) {
+        let is_file = |part: &&Piece| matches!(part, Piece::File { .. });
+        if !self.is_corked && self.queue.iter().filter(is_file).nth(1).is_some() {
+            self.is_corked = true;
+            socket.set_cork(true);
+        }
+    }
+
+    /// Sends the bytes in memory at the front of the queue.
+    fn poll_memory(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut impl ByteStream,
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut count = 0;
+        for (slice, part) in slices.iter_mut().zip(&self.queue) {
+            let Piece::Memory { bytes, .. } = part else { break };
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        let more = self.queue.len() > count;
+        socket.poll_write(cx, &slices[..count], more)
+    }
+
+    /// Reads the range of a file at the front of the queue into memory.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        let Some(Piece::File { source, range }) = self.queue.front_mut() else {
+            return Poll::Ready(Ok(()));
+        };
+        let wanted = range.start..range.end.min(range.start + BUFFER_BYTES as u64);
+        let max = wanted.end - wanted.start;
+        let reading = self.reading.get_or_insert_with(|| Arc::clone(source).read(wanted));
+        let read = ready!(reading.poll_unpin(cx));
+        self.reading = None;
+        let bytes = read?;
+        let length = bytes.len() as u64;
+        if length == 0 || length > max {
+            // The source breaks its contract.
+            return Poll::Ready(Err(ReadError::Truncated));
+        }
+        range.start += length;
+        if range.is_empty() {
+            self.queue.pop_front();
+        }
+        // A buffer of the pool must not wait for a client.
+        self.queue.push_front(Piece::from(Bytes::copy_from_slice(&bytes)));
+        Poll::Ready(Ok(()))
+    }
+
+    fn advance(&mut self, mut sent: usize) {
+        self.length -= sent;
+        while sent > 0 {
+            let first = self.queue.front_mut().expect("no more is sent than there is");
+            let length = sent.min(first.len());
             first.advance(length);
-            written -= length;
+            sent -= length;
             if first.is_empty() {
                 self.queue.pop_front();
             }
         }
     }
 
-    /// Ends a turn: releases the pieces, and copies what is left of them, because a buffer of the pool must
-    /// not wait for a client.
-    pub(super) fn end_turn(&mut self) {
-        let pieces = mem::take(&mut self.pieces);
-        if self.length == 0 {
-            // An idle connection keeps no memory.
-            (self.queue, self.tail) = (VecDeque::new(), BytesMut::new());
-        } else if !pieces.is_empty() {
-            let mut copy = BytesMut::with_capacity(self.length);
-            self.queue.drain(..).for_each(|bytes| copy.extend_from_slice(&bytes));
-            copy.extend_from_slice(&self.tail);
-            self.tail = BytesMut::new();
-            self.queue = VecDeque::from([copy.freeze()]);
+    /// Ends a turn: copies what is left of pieces in memory, because a buffer of the pool must not wait for a
+    /// client.
+    pub(super) fn end_turn(&mut self, socket: &impl ByteStream) {
+        if self.is_corked && self.is_empty() {
+            self.is_corked = false;
+            socket.set_cork(false);
         }
+        self.expected.retain(|expected| !expected.is_discarded.get());
+        if self.is_empty() && self.expected.is_empty() {
+            // An idle connection keeps no memory.
+            (self.expected, self.queue) = (VecDeque::new(), VecDeque::new());
+            self.tail = BytesMut::new();
+        } else if self.has_new_memory {
+            self.expected.iter_mut().for_each(|expected| expected.piece.detach());
+            self.queue.iter_mut().for_each(Piece::detach);
+        }
+        self.has_new_memory = false;
     }
-}
-
-/// Whether these bytes are in the memory of a piece.
-fn is_part(piece: &Bytes, bytes: &[u8]) -> bool {
-    let (whole, part) = (piece.as_ptr_range(), bytes.as_ptr_range());
-    whole.start <= part.start && part.end <= whole.end
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
+    use bytes::Buf as _;
+    use tokio::io::ReadBuf;
+
     use super::*;
+    use crate::extent::{Source, disk::File};
 
     /// Takes a few bytes at a time, and then no more.
     struct Narrow {
@@ -145,48 +271,152 @@ mod tests {
         room: usize,
     }
 
-    impl AsyncWrite for Narrow {
+    impl ByteStream for Narrow {
+        fn poll_read(&mut self, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
         fn poll_write(
-            mut self: Pin<&mut Self>,
+            &mut self,
             _: &mut Context<'_>,
-            bytes: &[u8],
+            slices: &[IoSlice<'_>],
+            _: bool,
         ) -> Poll<io::Result<usize>> {
-            let length = bytes.len().min(self.room).min(700);
+            let length = slices[0].len().min(self.room).min(700);
             if length == 0 {
                 return Poll::Pending;
             }
             self.room -= length;
-            self.taken.extend_from_slice(&bytes[..length]);
+            self.taken.extend_from_slice(&slices[0][..length]);
             Poll::Ready(Ok(length))
         }
 
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        fn sends_file(&mut self, _: &File) -> bool {
+            false
+        }
+
+        fn poll_send_file(
+            &mut self,
+            _: &mut Context<'_>,
+            _: &Arc<dyn Source>,
+            _: &Range<u64>,
+        ) -> Poll<io::Result<Option<usize>>> {
+            Poll::Ready(Ok(None))
+        }
+
+        fn set_cork(&self, _: bool) {}
+
+        fn poll_room(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
             Poll::Ready(Ok(()))
         }
 
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        fn is_aborted(&self) -> bool {
+            false
+        }
+
+        fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
             Poll::Ready(Ok(()))
         }
     }
 
-    #[test]
-    fn frames_leave_in_order_and_wait_as_copies() {
-        let piece = Bytes::from((0..6000_u32).map(|at| at.to_le_bytes()[0]).collect::<Vec<_>>());
-        let mut output = Output::default();
-        output.expect(&piece);
-        let (mut expected, mut cx) = (Vec::new(), Context::from_waker(std::task::Waker::noop()));
-        for part in [&b"head"[..], &piece[..3000], b"next head", &piece[3000..6000], b"end"] {
-            output.push(part);
-            expected.extend_from_slice(part);
+    /// A source that only the disk pool can read.
+    #[derive(Debug)]
+    struct Cold(Bytes);
+
+    impl Source for Cold {
+        fn len(&self) -> u64 {
+            self.0.len() as u64
         }
-        assert_eq!(output.len(), expected.len());
+
+        fn read_now(&self, _: Range<u64>) -> Result<Option<Bytes>, ReadError> {
+            Ok(None)
+        }
+
+        fn read(
+            self: Arc<Self>,
+            range: Range<u64>,
+        ) -> BoxFuture<'static, Result<Bytes, ReadError>> {
+            let at = |offset| usize::try_from(offset).expect("in memory");
+            let bytes = self.0.slice(at(range.start)..at(range.end.min(range.start + 1000)));
+            async move { Ok(bytes) }.boxed()
+        }
+    }
+
+    fn counted(length: u32) -> Bytes {
+        (0..length).map(|at| at.to_le_bytes()[0]).collect::<Vec<_>>().into()
+    }
+
+    /// What h2 writes for this piece: a frame's head, and the placeholder.
+    fn write(output: &mut Output, stream: u32, placeholder: &mut Placeholder, length: usize) {
+        let head = [&u32::try_from(length).expect("short").to_be_bytes()[1..], &[0, 0]].concat();
+        let head = [head, stream.to_be_bytes().to_vec()].concat();
+        output.push(&head).expect("a head");
+        output.push(&placeholder.chunk()[..length]).expect("a piece");
+        placeholder.advance(length);
+    }
+
+    /// The contents of the frames that were sent.
+    fn contents(mut sent: &[u8]) -> Vec<(u32, Vec<u8>)> {
+        let mut contents = Vec::new();
+        while let [a, b, c, _, _, id @ ..] = sent {
+            let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+            let stream = u32::from_be_bytes([id[0], id[1], id[2], id[3]]);
+            contents.push((stream, id[4..4 + length].to_vec()));
+            sent = &id[4 + length..];
+        }
+        contents
+    }
+
+    #[test]
+    fn each_frame_gets_the_bytes_of_its_stream_and_waits_without_a_buffer_of_the_pool() {
+        let (first, second) = (counted(6000), Bytes::from(vec![7; 2000]));
+        let mut output = Output::default();
+        let piece = |bytes: &Bytes| Piece::Memory { bytes: bytes.clone(), copied: 0 };
+        let mut one = output.expect(1, piece(&first));
+        let mut three = output.expect(3, piece(&second));
+        write(&mut output, 1, &mut one, 2500);
+        write(&mut output, 3, &mut three, 2000);
+        write(&mut output, 1, &mut one, 3500);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut socket = Narrow { taken: Vec::new(), room: 2000 };
-        assert!(output.poll_send(&mut cx, Pin::new(&mut socket)).is_pending());
-        output.end_turn();
-        assert!(piece.is_unique(), "the piece is not held while the client does not read");
+        assert!(output.poll_send(&mut cx, &mut socket).is_pending());
+        output.end_turn(&socket);
+        assert!(first.is_unique(), "the piece is not held while the client does not read");
         socket.room = usize::MAX;
-        assert!(output.poll_send(&mut cx, Pin::new(&mut socket)).is_ready());
-        assert_eq!(socket.taken, expected);
+        assert!(output.poll_send(&mut cx, &mut socket).is_ready());
+        let expected =
+            [(1, first[..2500].to_vec()), (3, second.to_vec()), (1, first[2500..].to_vec())];
+        assert!(contents(&socket.taken) == expected);
         assert!(output.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_sent_any_more_is_read() {
+        let bytes = counted(5000);
+        let source: Arc<dyn Source> = Arc::new(Cold(bytes.clone()));
+        let mut output = Output::default();
+        let mut one = output.expect(1, Piece::File { source, range: 100..4900 });
+        write(&mut output, 1, &mut one, 4800);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut socket = Narrow { taken: Vec::new(), room: usize::MAX };
+        assert!(output.poll_send(&mut cx, &mut socket).is_ready());
+        assert!(contents(&socket.taken) == [(1, bytes[100..4900].to_vec())]);
+    }
+
+    #[test]
+    fn the_piece_of_a_stream_that_was_reset_is_dropped() {
+        let bytes = counted(3000);
+        let mut output = Output::default();
+        let mut placeholder = output.expect(1, Piece::Memory { bytes: bytes.clone(), copied: 0 });
+        write(&mut output, 1, &mut placeholder, 10);
+        drop(placeholder);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut socket = Narrow { taken: Vec::new(), room: usize::MAX };
+        assert!(output.poll_send(&mut cx, &mut socket).is_ready());
+        output.end_turn(&socket);
+        assert!(bytes.is_unique());
+        assert!(contents(&socket.taken) == [(1, bytes[..10].to_vec())]);
+        let late = output.push(&[0, 0, 1, 0, 0, 0, 0, 0, 1, 0]);
+        assert!(late.is_err(), "no placeholder is ever sent");
     }
 }

@@ -1,20 +1,29 @@
 //! The bytes of a body, in large pieces.
 //!
-//! One read serves several frames: a piece is up to 64 KiB at an offset that is a multiple of that, and h2
-//! cuts frames from it. Short extents, as those of a movie's samples, are joined to one piece.
+//! A range of a file in the page cache is a piece that the kernel sends. Anything else is read, and one read
+//! serves several frames: a piece is up to 64 KiB at an offset that is a multiple of that, and h2 cuts frames
+//! from it. Short extents, as those of a movie's samples, are joined to one piece.
 
 use std::{ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 
-use crate::extent::{Extent, Extents, ReadError, Source, disk::BUFFER_BYTES};
+use super::piece::Piece;
+use crate::extent::{
+    Extent, Extents, ReadError, Source,
+    disk::{BUFFER_BYTES, File},
+};
 
 /// The largest piece, in bytes, which is also the alignment of pieces in a source.
 const PIECE_BYTES_MAX: u64 = BUFFER_BYTES as u64;
 
 /// A shorter read is joined with the bytes behind it.
 const JOINED_BELOW_BYTES: usize = 16 * 1024;
+
+/// From this length on, in bytes, a range of a file is sent by the kernel. Each takes a frame of its own and
+/// two calls.
+const FILE_MIN_BYTES: u64 = 4 * 1024;
 
 /// The rest of a body.
 pub(super) struct Pieces {
@@ -35,15 +44,6 @@ pub(super) enum NextPiece {
     Waits(BoxFuture<'static, Result<Bytes, ReadError>>),
 }
 
-/// Bytes of a body.
-#[derive(Debug, Default)]
-pub(super) struct Piece {
-    /// The bytes.
-    pub(super) bytes: Bytes,
-    /// How many of them were read from sources.
-    pub(super) copied: u64,
-}
-
 impl Pieces {
     pub(super) fn new(extents: Extents) -> Self {
         Self { extents, current: 0, taken: 0, position: 0 }
@@ -54,37 +54,70 @@ impl Pieces {
         self.extents.len() - self.position
     }
 
-    /// Takes the next piece of at most `max` bytes, without waiting. There must be bytes left.
-    pub(super) fn next(&mut self, max: usize) -> Result<NextPiece, ReadError> {
+    /// Takes the next piece of at most `max` bytes, without waiting. There must be bytes left. `sends_file`:
+    /// whether the kernel can send this range of a file.
+    pub(super) fn next(
+        &mut self,
+        max: usize,
+        sends_file: impl FnOnce(&File, &Range<u64>) -> bool,
+    ) -> Result<NextPiece, ReadError> {
+        if let Some(piece) = self.file_piece(max, sends_file) {
+            return Ok(NextPiece::Ready(piece));
+        }
+        self.read_next(max)
+    }
+
+    /// The next piece, if the kernel can send it.
+    fn file_piece(
+        &mut self,
+        max: usize,
+        sends_file: impl FnOnce(&File, &Range<u64>) -> bool,
+    ) -> Option<Piece> {
+        let Extent::Source { source, range } = self.extents.get(self.current)? else {
+            return None;
+        };
+        let start = range.start + self.taken;
+        let range = start..range.end.min(start.saturating_add(max as u64));
+        let length = range.end - range.start;
+        let file = source.as_file().filter(|_| length >= FILE_MIN_BYTES)?;
+        if !sends_file(file, &range) {
+            return None;
+        }
+        let source = Arc::clone(source);
+        self.advance(length);
+        Some(Piece::File { source, range })
+    }
+
+    /// Reads the next piece of at most `max` bytes, without waiting.
+    fn read_next(&mut self, max: usize) -> Result<NextPiece, ReadError> {
         let mut joined: Option<(BytesMut, u64)> = None;
+        let memory = |(bytes, copied)| NextPiece::Ready(Piece::Memory { bytes, copied });
         loop {
             let so_far = joined.as_ref().map_or(0, |(bytes, _)| bytes.len());
             let room = (max as u64).min(PIECE_BYTES_MAX) - so_far as u64;
             let is_over = room == 0 || self.remaining() == 0;
             let next = if is_over { Ok(None) } else { self.read_now(room) };
-            let piece = match (next, joined.take()) {
-                (Ok(Some(piece)), None) => piece,
-                (Ok(Some(piece)), Some((mut bytes, copied))) => {
-                    bytes.extend_from_slice(&piece.bytes);
-                    joined = Some((bytes, copied + piece.copied));
+            let (read, copied) = match (next, joined.take()) {
+                (Ok(Some(read)), None) => read,
+                (Ok(Some((read, more))), Some((mut bytes, copied))) => {
+                    bytes.extend_from_slice(&read);
+                    joined = Some((bytes, copied + more));
                     continue;
                 }
                 // An error or a wait concerns the next piece.
-                (_, Some((bytes, copied))) => {
-                    return Ok(NextPiece::Ready(Piece { bytes: bytes.freeze(), copied }));
-                }
+                (_, Some((bytes, copied))) => return Ok(memory((bytes.freeze(), copied))),
                 (Err(error), None) => return Err(error),
                 (Ok(None), None) => return Ok(NextPiece::Waits(self.read())),
             };
-            let is_last = self.remaining() == 0 || piece.bytes.len() as u64 == room;
-            if piece.bytes.len() >= JOINED_BELOW_BYTES || is_last {
-                return Ok(NextPiece::Ready(piece));
+            let is_last = self.remaining() == 0 || read.len() as u64 == room;
+            if read.len() >= JOINED_BELOW_BYTES || is_last {
+                return Ok(memory((read, copied)));
             }
-            let capacity = self.remaining().saturating_add(piece.bytes.len() as u64).min(room);
+            let capacity = self.remaining().saturating_add(read.len() as u64).min(room);
             let capacity = usize::try_from(capacity).expect("a piece is short");
             let mut bytes = BytesMut::with_capacity(capacity);
-            bytes.extend_from_slice(&piece.bytes);
-            joined = Some((bytes, piece.copied));
+            bytes.extend_from_slice(&read);
+            joined = Some((bytes, copied));
         }
     }
 
@@ -94,17 +127,18 @@ impl Pieces {
         let bytes = read?;
         let max = self.range().map_or(0, |(_, range)| range.end - range.start);
         self.take(bytes.len() as u64, max)?;
-        Ok(Piece { copied: bytes.len() as u64, bytes: Bytes::copy_from_slice(&bytes) })
+        Ok(Piece::Memory { copied: bytes.len() as u64, bytes: Bytes::copy_from_slice(&bytes) })
     }
 
-    /// Reads at most `max` bytes of the current extent without waiting; `None` if the first would wait.
-    fn read_now(&mut self, max: u64) -> Result<Option<Piece>, ReadError> {
+    /// Reads at most `max` bytes of the current extent without waiting, and says how many of them were read
+    /// from a source; `None` if the first would wait.
+    fn read_now(&mut self, max: u64) -> Result<Option<(Bytes, u64)>, ReadError> {
         if let Some(Extent::Memory(bytes)) = self.extents.get(self.current) {
             let start = usize::try_from(self.taken).expect("it is in memory");
             let length = usize::try_from(max).unwrap_or(usize::MAX).min(bytes.len() - start);
             let bytes = bytes.slice(start..start + length);
             self.take(length as u64, max)?;
-            return Ok(Some(Piece { bytes, copied: 0 }));
+            return Ok(Some((bytes, 0)));
         }
         let (source, mut range) = self.range().expect("there are bytes left");
         range.end = range.end.min(range.start.saturating_add(max));
@@ -114,7 +148,7 @@ impl Pieces {
         };
         let length = bytes.len() as u64;
         self.take(length, max)?;
-        Ok(Some(Piece { bytes, copied: length }))
+        Ok(Some((bytes, length)))
     }
 
     /// Starts to read the next piece in the disk pool.
@@ -143,11 +177,15 @@ impl Pieces {
             // The source breaks its contract.
             return Err(ReadError::Truncated);
         }
+        self.advance(bytes);
+        Ok(())
+    }
+
+    fn advance(&mut self, bytes: u64) {
         (self.taken, self.position) = (self.taken + bytes, self.position + bytes);
         if self.extents.get(self.current).is_none_or(|extent| extent.len() <= self.taken) {
             (self.current, self.taken) = (self.current + 1, 0);
         }
-        Ok(())
     }
 }
 
@@ -204,14 +242,15 @@ mod tests {
         let mut pieces = Pieces::new(extents);
         let mut all = Vec::new();
         while pieces.remaining() > 0 {
-            let piece = match pieces.next(max).expect("bytes") {
+            let piece = match pieces.next(max, |_, _| false).expect("bytes") {
                 NextPiece::Ready(piece) => piece,
                 NextPiece::Waits(read) => {
                     let read = read.now_or_never().expect("it is ready");
                     pieces.accept(read).expect("bytes")
                 }
             };
-            all.push(piece.bytes);
+            let Piece::Memory { bytes, .. } = piece else { panic!("it is no file") };
+            all.push(bytes);
         }
         all
     }

@@ -16,10 +16,13 @@ use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use tokio::time::timeout;
 
 use super::{
+    byte_stream::ByteStream,
     deadline::LINGER,
+    piece::Piece,
     pieces::{NextPiece, Pieces},
+    placeholder::Placeholder,
     schedule::Priority,
-    transport::{ByteStream, Transport},
+    transport::Transport,
 };
 use crate::{
     extent::ReadError,
@@ -58,7 +61,7 @@ pub(super) enum Ending {
 
 /// A response of the App whose head was not sent yet.
 pub(super) struct PendingHead<T> {
-    pub(super) respond: SendResponse<Bytes>,
+    pub(super) respond: SendResponse<Placeholder>,
     pub(super) response: Response<Body<T>>,
     pub(super) is_head: bool,
     pub(super) priority: Priority,
@@ -68,7 +71,7 @@ pub(super) struct PendingHead<T> {
 pub(super) fn call<S, T>(
     app: &S,
     request: Request,
-    mut respond: SendResponse<Bytes>,
+    mut respond: SendResponse<Placeholder>,
     is_head: bool,
     priority: Priority,
 ) -> WaitingStream<T>
@@ -136,12 +139,10 @@ pub(super) fn discard<T>(mut content: RecvStream) -> WaitingStream<T> {
 
 /// A response whose head was sent, and whose body was not.
 pub(super) struct SendingStream<T> {
-    send: SendStream<Bytes>,
+    send: SendStream<Placeholder>,
     body: ResponseBody,
     /// The piece that h2 gets next. It holds no buffer of the pool beyond a turn of the event loop.
-    piece: Bytes,
-    /// The bytes of the piece, from its start, that were read from sources.
-    copied: u64,
+    piece: Piece,
     observer: T,
     pub(super) priority: Priority,
 }
@@ -168,12 +169,12 @@ pub(super) enum Turn<T> {
 
 impl<T: ResponseObserver> SendingStream<T> {
     pub(super) fn new(
-        send: SendStream<Bytes>,
+        send: SendStream<Placeholder>,
         body: ResponseBody,
         observer: T,
         priority: Priority,
     ) -> Box<Self> {
-        Box::new(Self { send, body, piece: Bytes::new(), copied: 0, observer, priority })
+        Box::new(Self { send, body, piece: Piece::default(), observer, priority })
     }
 
     /// Whether the client has reset the stream.
@@ -191,18 +192,18 @@ impl<T: ResponseObserver> SendingStream<T> {
             match &mut self.body {
                 ResponseBody::Stream(..) => return Turn::Waits(Box::pin(self.wait_for_stream())),
                 ResponseBody::Pieces(_) if window == 0 => return Turn::Blocked(self),
-                ResponseBody::Pieces(pieces) => match pieces.next(window) {
-                    Ok(NextPiece::Ready(piece)) => {
-                        self.piece = piece.bytes;
-                        self.copied = piece.copied;
+                ResponseBody::Pieces(pieces) => {
+                    let sends_file = |file: &_, range: &_| transport.sends_file(file, range);
+                    match pieces.next(window, sends_file) {
+                        Ok(NextPiece::Ready(piece)) => self.piece = piece,
+                        Ok(NextPiece::Waits(read)) => {
+                            // Other streams may use the window meanwhile.
+                            self.send.reserve_capacity(0);
+                            return Turn::Waits(Box::pin(self.wait_for_read(read)));
+                        }
+                        Err(error) => return Turn::Ended(0, self.cut(&error)),
                     }
-                    Ok(NextPiece::Waits(read)) => {
-                        // Other streams may use the window meanwhile.
-                        self.send.reserve_capacity(0);
-                        return Turn::Waits(Box::pin(self.wait_for_read(read)));
-                    }
-                    Err(error) => return Turn::Ended(0, self.cut(&error)),
-                },
+                }
             }
         }
         let wanted = self.piece.len().min(max);
@@ -210,16 +211,19 @@ impl<T: ResponseObserver> SendingStream<T> {
         if length == 0 {
             return Turn::Blocked(self);
         }
-        let bytes = self.piece.split_to(length);
+        let part = self.piece.split_to(length);
         let is_last = self.piece.is_empty() && self.is_over();
-        transport.expect(&bytes);
-        if self.send.send_data(bytes, is_last).is_err() {
+        let (by_sendfile, copied) = match &part {
+            Piece::File { .. } => (length as u64, 0),
+            Piece::Memory { copied, .. } => (0, *copied),
+        };
+        let placeholder = transport.expect(self.send.stream_id().into(), part);
+        if self.send.send_data(placeholder, is_last).is_err() {
             return Turn::Ended(0, Ending::Reset);
         }
-        let copied = self.copied.min(length as u64);
-        self.copied -= copied;
+        self.observer.sent(by_sendfile, SentBy::Sendfile);
         self.observer.sent(copied, SentBy::Copied);
-        self.observer.sent(length as u64 - copied, SentBy::Memory);
+        self.observer.sent(length as u64 - by_sendfile - copied, SentBy::Memory);
         match is_last {
             true => Turn::Ended(length, Ending::Complete),
             false => Turn::Passed(length, self),
@@ -238,6 +242,11 @@ impl<T: ResponseObserver> SendingStream<T> {
             ResponseBody::Pieces(pieces) => pieces.remaining() == 0,
             ResponseBody::Stream(_, left) => *left == Some(0),
         }
+    }
+
+    /// Records that the response ends with its connection.
+    pub(super) fn record_cut(&mut self, error: &(dyn std::error::Error + 'static)) {
+        self.observer.cut(error);
     }
 
     /// Cuts the response short, and resets its stream: the other streams go on.
@@ -262,8 +271,7 @@ impl<T: ResponseObserver> SendingStream<T> {
         };
         match pieces.accept(done) {
             Ok(piece) => {
-                self.piece = piece.bytes;
-                self.copied = piece.copied;
+                self.piece = piece;
                 Outcome::Ready(self)
             }
             Err(error) => Outcome::Ended(self.cut(&error)),
@@ -290,7 +298,7 @@ impl<T: ResponseObserver> SendingStream<T> {
                     let error = io::Error::other("the body is longer than its content-length");
                     return Outcome::Ended(self.cut(&error));
                 }
-                (*left, self.piece) = (rest.flatten(), bytes);
+                (*left, self.piece) = (rest.flatten(), Piece::from(bytes));
                 Outcome::Ready(self)
             }
             Some(Err(error)) => Outcome::Ended(self.cut(error.as_ref())),
@@ -298,7 +306,7 @@ impl<T: ResponseObserver> SendingStream<T> {
                 Outcome::Ended(self.cut(&ReadError::Truncated))
             }
             None => {
-                let sent = self.send.send_data(Bytes::new(), true);
+                let sent = self.send.send_data(Placeholder::default(), true);
                 let ending = if sent.is_ok() { Ending::Complete } else { Ending::Reset };
                 Outcome::Ended(ending)
             }

@@ -3,46 +3,19 @@
 use std::{
     cell::{RefCell, RefMut},
     io::{self, IoSlice},
-    mem,
-    os::fd::AsFd as _,
+    ops::Range,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
-    net::TcpStream,
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    UNSENT_BYTES_MAX, byte_stream::ByteStream, input::Input, output::Output, piece::Piece,
+    placeholder::Placeholder, received::Received,
 };
-
-use super::{UNSENT_BYTES_MAX, input::Input, output::Output};
-use crate::{sys::net, wire::io_thread::IoThread};
-
-/// A connection's bytes: of a TCP connection, and later of TLS over one.
-pub(in crate::wire) trait ByteStream: AsyncRead + AsyncWrite + Unpin {
-    /// Waits until a write would accept bytes. It may also be ready when none would be accepted.
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-}
-
-impl ByteStream for TcpStream {
-    /// Asks the kernel: what a full socket does not accept would have been read in vain, and would wait in
-    /// memory.
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let has_room = || match net::has_room(self.as_fd())? {
-            true => Ok(()),
-            false => Err(io::ErrorKind::WouldBlock.into()),
-        };
-        loop {
-            match self.try_io(Interest::WRITABLE, has_room) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.poll_write_ready(cx))?;
-                }
-                asked => return Poll::Ready(asked),
-            }
-        }
-    }
-}
+use crate::{extent::disk::File, wire::io_thread::IoThread};
 
 /// A byte stream that limits what is read, and gathers what is written until [`poll_send`](Self::poll_send).
 /// Clones share the stream: h2 owns one, and the connection another.
@@ -50,8 +23,8 @@ pub(super) struct Transport<IO>(Rc<Shared<IO>>);
 
 struct Shared<IO> {
     stream: RefCell<IO>,
-    /// Bytes that were received before this transport existed, and are read first.
-    received: RefCell<BytesMut>,
+    /// Bytes that h2 has not read yet.
+    received: RefCell<Received>,
     input: RefCell<Input>,
     output: RefCell<Output>,
     io_thread: Rc<IoThread>,
@@ -64,11 +37,16 @@ impl<IO> Clone for Transport<IO> {
 }
 
 impl<IO: ByteStream> Transport<IO> {
-    pub(super) fn new(stream: IO, received: BytesMut, io_thread: &Rc<IoThread>) -> Self {
+    /// `received`: what was received before, which is read first.
+    pub(super) fn new(stream: IO, received: &[u8], io_thread: &Rc<IoThread>) -> Self {
+        let mut input = Input::new(io_thread.now());
+        input.record(received, io_thread.now());
+        let mut waiting = Received::default();
+        waiting.add(received, input.incomplete_bytes());
         Self(Rc::new(Shared {
             stream: RefCell::new(stream),
-            received: RefCell::new(received),
-            input: RefCell::new(Input::new(io_thread.now())),
+            received: RefCell::new(waiting),
+            input: RefCell::new(input),
             output: RefCell::default(),
             io_thread: Rc::clone(io_thread),
         }))
@@ -79,14 +57,31 @@ impl<IO: ByteStream> Transport<IO> {
         self.0.input.borrow_mut()
     }
 
-    /// Notes a piece of a body that h2 gets, so that it is not copied when h2 writes it.
-    pub(super) fn expect(&self, piece: &Bytes) {
-        self.0.output.borrow_mut().expect(piece);
+    /// Takes a piece of the body of a stream. Returns what h2 gets in its place.
+    pub(super) fn expect(&self, stream: u32, piece: Piece) -> Placeholder {
+        self.0.output.borrow_mut().expect(stream, piece)
+    }
+
+    /// Whether the kernel can send this range of a file now.
+    pub(super) fn sends_file(&self, file: &File, range: &Range<u64>) -> bool {
+        let Shared { stream, io_thread, .. } = &*self.0;
+        stream.borrow_mut().sends_file(file)
+            && io_thread.page_cache.is_cached(file, range, io_thread.now())
+    }
+
+    /// Whether the connection was aborted, because a writer waited for a file that is being sent.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.0.stream.borrow().is_aborted()
     }
 
     /// The number of written bytes that the socket has not taken.
     pub(super) fn unsent(&self) -> usize {
         self.0.output.borrow().len()
+    }
+
+    /// Whether a piece of a body was read in this turn.
+    pub(super) fn has_new_memory(&self) -> bool {
+        self.0.output.borrow().has_new_memory()
     }
 
     /// Sends what was written. Ready when the socket has taken the last byte.
@@ -95,7 +90,7 @@ impl<IO: ByteStream> Transport<IO> {
         if output.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        output.poll_send(cx, Pin::new(&mut *self.0.stream.borrow_mut()))
+        output.poll_send(cx, &mut *self.0.stream.borrow_mut())
     }
 
     /// Waits until the socket accepts more.
@@ -105,7 +100,7 @@ impl<IO: ByteStream> Transport<IO> {
 
     /// Ends a turn of the event loop.
     pub(super) fn end_turn(&self) {
-        self.0.output.borrow_mut().end_turn();
+        self.0.output.borrow_mut().end_turn(&*self.0.stream.borrow());
     }
 
     /// Reads and discards what the client still sends. Ready at the end of the stream.
@@ -113,7 +108,7 @@ impl<IO: ByteStream> Transport<IO> {
         let mut scratch = self.0.io_thread.scratch.borrow_mut();
         while self.input().may_read() {
             let mut into = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, &mut into))?;
+            ready!(self.0.stream.borrow_mut().poll_read(cx, &mut into))?;
             self.input().record(into.filled(), self.0.io_thread.now());
             if into.filled().is_empty() {
                 return Poll::Ready(Ok(()));
@@ -131,30 +126,45 @@ impl<IO: ByteStream> AsyncRead for Transport<IO> {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let Shared { stream, received, io_thread, .. } = &*self.0;
-        let mut input = self.input();
-        if input.is_exceeded() {
-            // The connection ends.
-            return Poll::Pending;
-        }
-        if !input.may_read() {
-            // Other connections have their turn.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let before = into.filled().len();
-        let mut first = received.borrow_mut();
-        if first.is_empty() {
-            ready!(Pin::new(&mut *stream.borrow_mut()).poll_read(cx, into))?;
-        } else {
-            let length = first.len().min(into.remaining());
-            into.put_slice(&first[..length]);
-            first.advance(length);
-            if first.is_empty() {
-                drop(mem::take(&mut *first));
+        let (mut input, mut received) = (self.input(), received.borrow_mut());
+        loop {
+            if input.is_exceeded() {
+                // The connection ends.
+                return Poll::Pending;
+            }
+            if received.is_ready() {
+                received.take(into);
+                return Poll::Ready(Ok(()));
+            }
+            if !input.may_read() {
+                // Other connections have their turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if received.holds_frame() {
+                let mut scratch = io_thread.scratch.borrow_mut();
+                let mut more = ReadBuf::new(&mut scratch);
+                ready!(stream.borrow_mut().poll_read(cx, &mut more))?;
+                input.record(more.filled(), io_thread.now());
+                if more.filled().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                received.add(more.filled(), input.incomplete_bytes());
+                continue;
+            }
+            let before = into.filled().len();
+            ready!(stream.borrow_mut().poll_read(cx, into))?;
+            input.record(&into.filled()[before..], io_thread.now());
+            let incomplete = input.incomplete_bytes();
+            let complete = into.filled().len().saturating_sub(incomplete).max(before);
+            if incomplete > 0 {
+                received.add(&into.filled()[complete..], incomplete);
+                into.set_filled(complete);
+            }
+            if complete > before || incomplete == 0 {
+                return Poll::Ready(Ok(()));
             }
         }
-        input.record(&into.filled()[before..], io_thread.now());
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -177,7 +187,7 @@ impl<IO: ByteStream> AsyncWrite for Transport<IO> {
             ready!(self.poll_send(cx))?;
         }
         let mut output = self.0.output.borrow_mut();
-        slices.iter().for_each(|slice| output.push(slice));
+        slices.iter().try_for_each(|slice| output.push(slice))?;
         Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
     }
 
@@ -192,6 +202,6 @@ impl<IO: ByteStream> AsyncWrite for Transport<IO> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
-        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx)
+        self.0.stream.borrow_mut().poll_shutdown(cx)
     }
 }

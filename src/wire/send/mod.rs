@@ -255,9 +255,13 @@ impl ResponseSender {
     }
 
     /// The part of the current extent that is sent until the file is checked again. Windows are aligned, so
-    /// that requests share them, and each finds the pages in the page cache that another has read.
+    /// that requests share them, and each finds the pages in the page cache that another has read; but what
+    /// fits into one window is sent by one call.
     fn next_window(&self, range: &Range<u64>) -> Range<u64> {
         let start = range.start + self.sent;
+        if range.end - start <= self.window_bytes {
+            return start..range.end;
+        }
         let end = (start / self.window_bytes + 1).saturating_mul(self.window_bytes);
         start..range.end.min(end)
     }

@@ -127,7 +127,7 @@ fn a_server_on_all_addresses_prints_those_that_reach_it() {
         assert_eq!(program.get("/healthz", &[]).status, 200, "{listen}: by IPv4");
         let printed = program.printed();
         assert!(!printed.contains("this machine only"), "{printed}");
-        assert!(printed.contains("read-only without --api-token-file"), "{printed}");
+        assert!(printed.contains("all may watch; changes need --api-token-file"), "{printed}");
         // Without a terminal there is no code.
         assert!(!printed.contains('█') && !printed.contains('\u{1b}'), "{printed}");
         let page = format!("http://{}/", program.address);

@@ -190,10 +190,13 @@ fn serve_without_a_folder_shows_the_command() {
 
 #[test]
 fn check_lists_what_it_would_serve_and_what_it_cannot() {
-    let (folder, library) = one_file();
+    let folder = Folder::new();
+    put_sample(&folder, CLOCK, "library/a.mp4");
+    let library = folder.path("library");
     let library = library.to_str().expect("text");
     let (status, printed, _) = run(&["check", library, "--listen", "127.0.0.1:1234"]);
     assert_eq!(status.code(), Some(0));
+    assert!(printed.contains(&format!("files   1 in {library}, 0 broken")), "{printed}");
     assert!(printed.contains(&format!("/media/  from  {library}")), "{printed}");
     assert!(printed.contains("127.0.0.1:1234"), "{printed}");
     let nowhere = folder.path("nowhere");
@@ -202,6 +205,49 @@ fn check_lists_what_it_would_serve_and_what_it_cannot() {
     assert_eq!(status.code(), Some(1));
     assert!(printed.contains("/media/one/") && printed.contains("/media/two/"), "{printed}");
     assert!(logged.contains("1 of 2 roots cannot be read"), "{logged}");
+}
+
+#[test]
+fn check_names_the_files_that_do_not_play_and_why() {
+    let folder = Folder::new();
+    put_sample(&folder, CLOCK, "films/good.mp4");
+    put_sample(&folder, "Clock.webm", "films/good.webm");
+    folder.put("films/empty.mp4", b"");
+    folder.put("films/text.mp4", b"no movie at all");
+    folder.put("films/deep/cut.mkv", b"\x1A\x45\xDF\xA3\x80");
+    folder.put("films/notes.txt", b"not a video");
+    folder.put("films/.hidden.mp4", b"");
+    let library = folder.path("").display().to_string();
+    let (status, printed, logged) = run(&["check", &library]);
+    assert_eq!(status.code(), Some(1));
+    assert!(logged.contains("3 of 5 files are broken") && !logged.contains("checked"), "{logged}");
+    for line in [
+        "  films/deep/cut.mkv: its head names no tracks\n",
+        "  films/empty.mp4: the file is empty\n",
+        "  films/text.mp4: not an MP4 or MOV file",
+    ] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+}
+
+#[test]
+fn a_second_server_on_a_data_folder_is_refused_and_workers_are_not() {
+    let (folder, library) = one_file();
+    let library = library.to_str().expect("text").to_owned();
+    let data = folder.path("data").display().to_string();
+    let arguments = [library.as_str(), "--data", &data];
+    let first = Program::serve(&arguments, &[]);
+    let second = [&["serve", "--listen", "127.0.0.1:0"], &arguments[..]].concat();
+    let (status, _, logged) = run(&second);
+    assert_eq!(status.code(), Some(1));
+    let process = first.id();
+    let refused = format!("another server (process {process}) uses the data folder {data}");
+    assert!(logged.contains(&refused) && logged.contains("--data"), "{logged}");
+    assert_eq!(first.get("/readyz", &[]).status, 200);
+    let (status, _, _) = run(&["jobs", "--data", &data]);
+    assert!(status.success(), "commands for its jobs share it");
+    drop(first);
+    assert_eq!(Program::serve(&arguments, &[]).get("/readyz", &[]).status, 200);
 }
 
 #[test]

@@ -18,6 +18,8 @@ use rustix::io::ioctl_fionread;
 use crate::support::{
     client::{Client, Response, head},
     folder::Folder,
+    http2,
+    http2_frames::{DATA, FrameClient, WINDOW_UPDATE},
     movies::{self, Plan},
     sent_files::{COPIED, FROM_THE_PAGE_CACHE, in_each_way},
     server::{Serving, serve_with},
@@ -92,6 +94,28 @@ fn a_response_that_its_client_has_not_taken_is_cut_when_a_writer_opens_the_file(
         serving.metric("headwater_body_cuts_total{reason=\"changed\"}") == 1
     });
     assert!(serving.get("/media/a.mp4", &[]).body == vec![b'n'; LENGTH]);
+}
+
+#[test]
+fn an_http_2_client_that_has_not_taken_its_bytes_loses_its_connection_to_a_writer() {
+    const LENGTH: usize = 16_000_000;
+    const WINDOW: u32 = 1 << 30;
+    let (_folder, path, serving) = one_file(LENGTH);
+    let mut client = FrameClient::connect(serving.address, &[(4, WINDOW)]);
+    client.send(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes()).expect("sent");
+    client.get(1, "/media/a.mp4");
+    let first = client.until("the file", |frame| frame.kind == DATA);
+    assert_eq!(copied(&serving), 0, "it is sent by reference");
+    overwrite(&path, 0, &vec![b'n'; LENGTH]);
+    for frame in client.rest().into_iter().chain([first]) {
+        assert!(!frame.ends_stream(1), "a complete response");
+        assert!(frame.kind != DATA || one_value(&frame.payload) == Some(b'o'));
+    }
+    until("the cut is counted", || {
+        serving.metric("headwater_body_cuts_total{reason=\"changed\"}") == 1
+    });
+    let mut next = http2::Client::connect(serving.address);
+    assert!(next.request("GET", "/media/a.mp4", &[]).body == vec![b'n'; LENGTH]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::support::{
     ffmpeg::{self, Kind},
     folder::Folder,
     made_titles::{AVC, MadeTitles, TONE, VIDEO, make, members, sentences, verdict},
-    manifests::Multivariant,
+    manifests::{self, Multivariant},
 };
 
 const MP3: &str = "-c:a libmp3lame -b:a 64k";
@@ -73,6 +73,8 @@ fn mp3_gets_aac_that_takes_its_place_in_manifests() {
         assert!(codecs.ends_with(",mp4a.40.2"), "{title}: {codecs}");
         assert_eq!(found, channels, "{title}");
         assert_eq!(made.dash_audio(title), ["mp4a.40.2"], "{title}");
+        let mpd = made.get(title, "manifest.mpd").body;
+        manifests::assert_lasts_until_its_end(&format!("/v/{title}/manifest.mpd"), &mpd);
         for view in ["index.m3u8", "manifest.mpd"] {
             let [video, audio] = ends(&made.url(title, view))[..] else { panic!("two") };
             assert!((video - audio).abs() < 0.1, "{title}/{view}: {video} {audio}");

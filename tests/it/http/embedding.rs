@@ -99,6 +99,7 @@ fn oembed_refuses_what_it_has_not() {
         ("http://localhost/media/song.mp3", 404, "/errors/not-found"),
         ("http://localhost/watch/song.mp3&format=xml", 501, "/errors/not-implemented"),
         ("http://localhost/watch/song.mp3&maxwidth=wide", 400, "/errors/bad-request"),
+        ("http://localhost/watch/song.mp3&maxheight=0", 400, "/errors/bad-request"),
     ] {
         assert_eq!(oembed(&serving, query, status)["type"], problem, "{query}");
     }

@@ -38,7 +38,7 @@ fn a_subscriber_receives_each_change_after_the_state_of_the_list() {
     let event = subscriber.next_job();
     assert_eq!((&event.data["id"], &event.data["state"]), (&before["id"], &"running".into()));
     let progress = Progress { permille: 500, stage: "reading".into(), note: "line\nline".into() };
-    block_on(queue.renew(&first, &progress, Duration::from_secs(600))).expect("a beat");
+    block_on(queue.report(&first, &progress, Duration::from_secs(600))).expect("a beat");
     let event = subscriber.next_job();
     assert_eq!(event.data["progress"]["note"], "line\nline");
     assert!(std::mem::replace(&mut last, event.id) < event.id);
@@ -153,7 +153,7 @@ fn a_slow_subscriber_costs_no_memory_and_receives_the_last_state_of_each_job() {
     let mut beat = |permille: u16| {
         let note = "x".repeat(2000);
         let progress = Progress { permille, stage: "reading".into(), note };
-        block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
+        block_on(queue.report(&lease, &progress, Duration::from_secs(600))).expect("a beat");
         while quick.next_job().data["progress"]["percent"] != f64::from(permille) / 10.0 {}
     };
     (1..=CHANGES).for_each(&mut beat);

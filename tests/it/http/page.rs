@@ -153,13 +153,22 @@ fn the_page_of_a_folder_without_titles_is_404() {
     let folder = folder();
     let serving = serve(&folder);
     serving.until_scanned();
-    for target in ["/library/none/", "/library/song.mp3/", "/library/../x/", "/library/%zz/"] {
+    for target in [
+        "/library/none/",
+        "/library/song.mp3/",
+        "/library/../x/",
+        "/library/%zz/",
+        "/library//films/",
+        "/library/films//",
+    ] {
         let page = serving.get(target, &[]);
         assert_eq!(page.status, 404, "{target}");
         assert!(text(&page).contains("This folder is not in the library"), "{target}");
     }
     assert_eq!(serving.get("/library/films", &[]).status, 200);
     assert_eq!(serving.get("/library/", &[]).status, 200);
+    let bare = serving.get("/library?search=sea", &[]);
+    assert_eq!((bare.status, bare.field("location")), (308, Some("/library/?search=sea")));
 }
 
 #[test]
@@ -180,4 +189,15 @@ fn a_document_lists_what_a_search_finds_and_leads_to_the_next_titles() {
     assert_eq!(cards(text(&serving.get(&next.replace("&amp;", "&"), &[]))).len(), 50);
     // What is no number is the beginning.
     assert_eq!(cards(text(&serving.get("/library/many/?offset=x", &[]))).len(), 100);
+}
+
+#[test]
+fn a_page_says_whether_its_client_may_change_anything() {
+    let folder = folder();
+    let serving = serve(&folder);
+    for (target, class) in [("/watch/song.mp3", "watching read-only"), ("/", "read-only")] {
+        let forwarded = serving.get(target, &["X-Forwarded-For: 192.0.2.1"]);
+        assert!(text(&forwarded).contains(&format!("<body class=\"{class}\">")), "{target}");
+        assert!(!text(&serving.get(target, &[])).contains("read-only"), "{target}");
+    }
 }

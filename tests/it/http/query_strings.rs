@@ -2,6 +2,7 @@
 
 use crate::support::{
     folder::Folder,
+    json::json,
     server::serve,
     streams::{CLOCK, put_sample},
 };
@@ -40,5 +41,28 @@ fn booleans_have_one_rule_on_all_routes() {
             let thumbnail = format!("/v/{CLOCK}/thumbnail.jpg?{key}{value}");
             assert_eq!(serving.get(&thumbnail, &[]).status, 400, "{key}{value}");
         }
+    }
+}
+
+#[test]
+fn the_api_names_the_key_that_it_refuses() {
+    let serving = serve(&Folder::new());
+    for (target, detail) in [
+        ("/api/titles?offset=-1", "offset must be a whole number from 0 on"),
+        ("/api/titles?limit=many", "limit must be a whole number from 0 on"),
+        ("/api/titles?limit=0", "limit must be from 1 to 1000"),
+        (
+            "/api/titles?ofset=1",
+            "unknown key `ofset`; the keys are `path`, `folder`, `search`, `sort`, `offset`, `limit`",
+        ),
+        ("/api/jobs?limit=-1", "limit must be a whole number from 0 on"),
+        (
+            "/api/jobs?kind=x",
+            "unknown key `kind`; the keys are `state`, `title`, `limit`, `before`",
+        ),
+        ("/api/events?from=1", "unknown key `from`; the keys are `since`"),
+    ] {
+        let problem = json(&serving.get(target, &[]), 400);
+        assert_eq!(problem["detail"], detail, "{target}");
     }
 }

@@ -1,5 +1,6 @@
 //! `GET /api/titles/<path>`: a title with all that a program needs to play it, whatever its file is.
 
+use headwater::extent::disk::PlainFile;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -10,6 +11,7 @@ use crate::support::{
     made_titles::{AVC, MadeTitles, TONE, VIDEO, make},
     server::{Serving, serve, serve_with},
     streams::{CLOCK, put_sample},
+    wait::until_slowly,
 };
 
 /// The origin that the requests of a test client name.
@@ -85,6 +87,39 @@ fn an_ordinary_title_has_tracks_texts_and_absolute_urls() {
 }
 
 #[test]
+fn a_document_tells_which_files_beside_its_title_are_left_out_and_why() {
+    let folder = Folder::new();
+    put_sample(&folder, CLOCK, "films/clock.mp4");
+    folder.put("films/clock.en.srt", SRT);
+    folder.put("films/clock.de.srt", b"\0\x01\x02 no subtitles");
+    folder.put("films/clock.fr.srt", SRT.repeat((16 << 20) / SRT.len() + 1));
+    folder.put("films/clock.720p.mp4", b"no movie");
+    let serving = serve(&folder);
+    assert_eq!(serving.get("/v/films/clock.mp4/index.m3u8", &[]).status, 200);
+    // The manifest has read the subtitles, and nothing reads them again.
+    let refused = PlainFile::open(&folder.path("films/clock.de.srt")).expect("a file");
+    let known = serving.site().titles.cache.subtitles(refused.identity(), 0);
+    assert!(known.is_some_and(|cues| cues.is_err()));
+    let found = document(&serving, "films/clock.mp4");
+    let left_out = found["left_out"].as_array().expect("a list").iter();
+    let left_out: Vec<_> = left_out
+        .map(|file| {
+            (file["file"].as_str().expect("a path"), file["reason"].as_str().expect("text"))
+        })
+        .collect();
+    let (files, reasons): (Vec<_>, Vec<_>) = left_out.into_iter().unzip();
+    let expected = ["films/clock.720p.mp4", "films/clock.de.srt", "films/clock.fr.srt"];
+    assert_eq!(files, expected, "{found}");
+    assert!(reasons[0].contains("not an MP4"), "{reasons:?}");
+    assert_eq!(reasons[1], "the file has no subtitles");
+    assert_eq!(reasons[2], "the subtitles are too long");
+    assert_eq!(found["texts"].as_array().map(Vec::len), Some(1), "{found}");
+    let report = parsed(&serving.get("/v/films/clock.mp4/inspect", &[]), 200);
+    let refused = report["subtitle_files"].as_array().expect("a list").iter();
+    assert_eq!(refused.filter(|file| !file["not_offered"].is_null()).count(), 2, "{report}");
+}
+
+#[test]
 fn urls_have_the_host_and_the_scheme_of_the_client() {
     let folder = Folder::new();
     put_sample(&folder, CLOCK, CLOCK);
@@ -134,7 +169,8 @@ fn an_encrypted_title_says_so() {
     let playable = &found["playable"];
     assert_eq!((&playable["file"], &playable["segments"]), (&false.into(), &false.into()));
     let reason = playable["reasons"][0].as_str().expect("a reason");
-    assert!(reason.contains("is encrypted, and Headwater delivers no keys"), "{reason}");
+    assert!(reason.contains("encrypted, and Headwater delivers no keys"), "{reason}");
+    assert_eq!(reason.matches("encrypted").count(), 1, "{reason}");
     assert_eq!(found["tracks"][0]["is_encrypted"], true, "{found}");
     assert_eq!((&found["hls"], &found["poster"]), (&Value::Null, &Value::Null));
 }
@@ -212,6 +248,59 @@ fn lists_tell_the_same_of_a_file_in_another_container() {
     let (item, shown) = (&list["titles"][0], document(&serving, "clock.webm"));
     assert_eq!(facts(item), json!(["video", 640, 360, false]), "{item}");
     assert_eq!((facts(&shown), &shown["duration_s"]), (facts(item), &item["duration_s"]));
+}
+
+#[test]
+fn lists_documents_and_pages_tell_length_size_and_poster_of_every_container() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let cover = "-f lavfi -i color=red:size=200x200:duration=0.04:rate=25";
+    let with_cover = format!("{TONE} {cover} -map 0 -map 1 -c:v mjpeg -disposition:v attached_pic");
+    let video = json!(["video", 192, 108, true]);
+    let (covered, bare) = (json!(["audio", null, null, true]), json!(["audio", null, null, false]));
+    let titles = [
+        ("a.mp3", with_cover.clone(), &covered),
+        ("b.flac", with_cover.clone(), &covered),
+        ("bb.m4a", with_cover.clone(), &covered),
+        ("c.mp3", TONE.to_owned(), &bare),
+        ("d.flac", TONE.to_owned(), &bare),
+        ("e.ogg", format!("{TONE} -c:a libopus"), &bare),
+        ("f.wav", TONE.to_owned(), &bare),
+        ("g.avi", format!("{VIDEO} {TONE} -c:v mpeg4 -c:a mp3"), &video),
+        ("h.ts", format!("{VIDEO} {TONE} {AVC} -c:a aac"), &video),
+        ("i.ts", format!("{VIDEO} -c:v mpeg2video"), &video),
+        ("j.wmv", format!("{VIDEO} {TONE} -c:v wmv2 -c:a wmav2"), &video),
+    ];
+    for (name, how, _) in &titles {
+        make(&folder, name, how);
+    }
+    folder.put("k broken.avi", b"RIFF\x10\0\0\0AVI LIST\x04\0\0\0hdrl");
+    let made = MadeTitles::serve(folder, &[]);
+    let get = |target: &str| made.program.get(target, &[]);
+    let list = || parsed(&get("/api/titles"), 200)["titles"].as_array().expect("a list").clone();
+    until_slowly("every title was read", || list().iter().all(|item| !item["kind"].is_null()));
+    let told = |of: &Value| json!([of["kind"], of["width"], of["height"], of["has_poster"]]);
+    for (item, (name, _, expected)) in list().iter().zip(&titles) {
+        let shown = parsed(&get(&format!("/api/titles/{name}")), 200);
+        for of in [item, &shown] {
+            assert_eq!(of["path"], *name);
+            assert_eq!(told(of), **expected, "{name}: {of}");
+            let duration_s = of["duration_s"].as_f64().expect(name);
+            assert!((5.9..6.2).contains(&duration_s), "{name}: {duration_s}");
+        }
+        let page = get(&format!("/watch/{name}")).body;
+        let has_poster = String::from_utf8_lossy(&page).contains("/poster.jpg?wait=0");
+        assert_eq!(
+            (shown["poster"].is_string(), has_poster),
+            (expected[3] == true, expected[3] == true)
+        );
+    }
+    let broken = &list()[titles.len()];
+    assert_eq!(told(broken), json!(["video", null, null, false]), "not worth a job");
+    let refused = parsed(&get("/v/k%20broken.avi/poster.jpg"), 422);
+    assert_eq!(refused["detail"], "cannot render this image: its head names no tracks");
 }
 
 #[test]

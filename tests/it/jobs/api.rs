@@ -165,7 +165,7 @@ fn the_progress_that_a_worker_reports_is_shown() {
     let lease = claim(&queue);
     let progress =
         Progress { permille: 425, stage: "encoding".into(), note: "3 of 7 chunks".into() };
-    block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
+    block_on(queue.report(&lease, &progress, Duration::from_secs(600))).expect("a beat");
     let running = shown(&serving, &job);
     assert_eq!(running["state"], "running");
     assert_eq!(running["progress"]["percent"], 42.5);

@@ -336,3 +336,18 @@ fn a_replaced_root_serves_its_new_files() {
     until("the new file", || serving.get("/media/a.mp4", &[]).body == b"second");
     until_listed(&serving, &["a.mp4", "second.mp4"]);
 }
+
+#[test]
+fn titles_are_listed_by_their_paths_as_far_as_they_exist() {
+    let folder = Folder::new();
+    for name in ["a.mp4", "b/é+1.mp4", "c.mp4"] {
+        folder.put(name, pattern(100));
+    }
+    let serving = serve(&folder);
+    serving.until_scanned();
+    let query = "?path=b/%C3%A9%2B1.mp4&path=none.mp4&path=a.mp4";
+    assert_eq!(all(&serving, query), ["b/é+1.mp4", "a.mp4"]);
+    for refused in ["path=..%2Fa.mp4".to_owned(), "path=a.mp4&".repeat(101)] {
+        assert_eq!(serving.get(&format!("/api/titles?{refused}"), &[]).status, 400, "{refused}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The library as folders: natural order, counts, and titles that consist of several files.
 
-use std::fs;
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _};
 
 use serde_json::{Value, json};
 
@@ -28,6 +28,31 @@ fn contents(serving: &Serving, folder: &str) -> (Vec<String>, Value) {
 }
 
 #[test]
+fn names_that_are_not_utf_8_are_reachable_by_the_addresses_of_lists() {
+    let folder = Folder::new();
+    for name in [&b"caf\xe9/a\xff.mp4"[..], b"caf\xe9/b.mp4", b"caf\xe8/c.mp4"] {
+        folder.put(OsStr::from_bytes(name), pattern(10));
+    }
+    let serving = serve(&folder);
+    serving.until_scanned();
+    let top = read(&serving.get("/api/titles?folder=", &[]));
+    let hrefs: Vec<_> = top["folders"].as_array().expect("a list").iter().collect();
+    assert_eq!((&hrefs[0]["href"], &hrefs[0]["titles"]), (&json!("/library/caf%E8/"), &json!(1)));
+    assert_eq!((&hrefs[1]["href"], &hrefs[1]["titles"]), (&json!("/library/caf%E9/"), &json!(2)));
+    let first = read(&serving.get("/api/titles?folder=caf%E9&limit=1", &[]));
+    assert_eq!((&first["total"], &first["folders"]), (&json!(2), &json!([])));
+    let next = read(&serving.get(first["next"].as_str().expect("a target"), &[]));
+    let mut views = vec![&first["titles"][0]["views"], &next["titles"][0]["views"]];
+    views.sort_by_key(|views| views.to_string());
+    assert_eq!(views, [&json!("/v/caf%E9/a%FF.mp4/"), &json!("/v/caf%E9/b.mp4/")]);
+    let page = serving.get("/library/caf%E9/", &[]);
+    assert_eq!(page.status, 200);
+    assert!(String::from_utf8_lossy(&page.body).contains("href=\"/watch/caf%E9/a%FF.mp4\""));
+    let spaced = read(&serving.get("/api/titles?folder=caf%E9&search=a+b", &[]));
+    assert_eq!(spaced["total"], 0);
+}
+
+#[test]
 fn a_folder_has_its_own_titles_and_the_folders_in_it_with_the_number_of_titles_below() {
     let folder = folder_of(&[
         "top.mp4",
@@ -41,7 +66,10 @@ fn a_folder_has_its_own_titles_and_the_folders_in_it_with_the_number_of_titles_b
     ]);
     let serving = serve(&folder);
     serving.until_scanned();
-    let of = |path: &str, name: &str, titles: u32| json!({ "path": path, "name": name, "titles": titles });
+    let of = |path: &str, name: &str, titles: u32| {
+        let href = format!("/library/{}/", path.replace(' ', "%20"));
+        json!({ "path": path, "name": name, "href": href, "titles": titles })
+    };
     assert_eq!(
         contents(&serving, ""),
         (vec!["top".to_owned()], json!([of("Series", "Series", 5), of("series", "series", 1)]))

@@ -100,6 +100,7 @@ fn a_title_that_browsers_play_silently_gets_aac_after_its_first_request() {
         fetch(client, &segment.url);
     }
     let described = fetch(client, "/v/film.mp4/manifest.mpd").body;
+    manifests::assert_lasts_until_its_end("/v/film.mp4/manifest.mpd", &described);
     let described = manifests::representations("/v/film.mp4/manifest.mpd", &described);
     let codecs: Vec<_> = described.iter().map(|of| &*of.attributes["codecs"]).collect();
     assert!(codecs.contains(&"mp4a.40.2") && codecs.contains(&"ac-3"), "{codecs:?}");

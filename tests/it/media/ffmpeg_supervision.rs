@@ -427,7 +427,7 @@ fn png(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// The variable of a process that starts ffmpeg in order to be killed: the folder of ffmpeg.
-const KILLED: &str = "HEADWATER_TEST_KILLED_IN";
+const KILLED: &str = "TEST_KILLED_IN";
 
 /// The server's side of the test below; alone it does nothing.
 #[test]

@@ -527,8 +527,8 @@ fn a_truncated_image_is_detected() {
 
 #[test]
 fn real_files_have_images() {
-    let Some(samples) = env::var_os("HEADWATER_MEDIA_SAMPLES") else {
-        eprintln!("this test did not run: HEADWATER_MEDIA_SAMPLES names no folder");
+    let Some(samples) = env::var_os("TEST_MEDIA_SAMPLES") else {
+        eprintln!("this test did not run: TEST_MEDIA_SAMPLES names no folder");
         return;
     };
     if !ffmpeg::is_installed() {

@@ -7,6 +7,7 @@ use crate::support::{
     folder::Folder,
     made_titles::{TONE, make},
     program::Program,
+    wait::until_slowly,
 };
 
 const VIDEO: &str = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=6";
@@ -76,9 +77,17 @@ fn the_poster_of_audio_is_its_cover_art() {
         "song.mp3",
         &format!("{TONE} {cover} -map 0 -map 1 -c:v mjpeg -disposition:v attached_pic"),
     );
+    make(
+        &folder,
+        "song.m4a",
+        &format!("{TONE} {cover} -map 0 -map 1 -c:v mjpeg -disposition:v attached_pic"),
+    );
     make(&folder, "bare.mp3", TONE);
     let program = Program::serve(&[folder.path("")], &[]);
     assert_eq!(size(&program, "/v/song.mp3/poster.jpg?width=160"), "160,160");
+    assert_eq!(size(&program, "/v/song.m4a/poster.jpg?width=160"), "160,160");
+    until_slowly("it is remuxed", || program.get("/v/song.mp3/play.mp4", &[]).status == 200);
+    assert_eq!(size(&program, "/v/song.mp3/poster.jpg?width=200"), "200,200", "and stays");
     let response = program.get("/v/bare.mp3/poster.jpg", &[]);
     assert_eq!(response.status, 422);
     let problem: Value = serde_json::from_slice(&response.body).expect("JSON");

@@ -13,7 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::support::program::Program;
 
 /// The variable that names a folder of more files to try.
-const SAMPLES: &str = "HEADWATER_MEDIA_SAMPLES";
+const SAMPLES: &str = "TEST_MEDIA_SAMPLES";
 
 /// All titles in a folder and below it.
 fn titles(folder: &Path) -> Vec<PathBuf> {

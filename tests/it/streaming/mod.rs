@@ -9,5 +9,6 @@ mod manifests; // manifests against the segments they list
 mod paused_clips; // clips that clients do not read, or read late
 mod playback; // every clip by virtual MP4, HLS and DASH, packet by packet
 mod renditions; // renditions beside a title, and folders of them
+mod required_tracks; // `?require=`: jobs that playing starts
 mod subtitles; // subtitles beside a title and inside it
 mod text_files; // subtitles as whole files

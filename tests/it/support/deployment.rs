@@ -98,6 +98,11 @@ impl Deployment {
         Self { folder, database, queue, ends, runtime }
     }
 
+    /// From now on programs reach the database at this URL; the test itself, at its own.
+    pub fn reach_database_at(&mut self, url: &str) {
+        self.database = Some(url.to_owned());
+    }
+
     /// The arguments of every program.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![self.folder.path("library").display().to_string()];

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use crate::support::folder::pattern;
 
 /// The variable with the mount point, for the process of the disk.
-const MOUNT: &str = "HEADWATER_TEST_MOUNT";
+const MOUNT: &str = "TEST_MOUNT";
 
 /// The length of each file, in bytes.
 const LENGTH: usize = 4 << 20;

@@ -232,6 +232,21 @@ fn unescaped(text: &str) -> String {
     plain.iter().fold(text.into(), |text: String, (coded, plain)| text.replace(coded, plain))
 }
 
+/// An MPD lasts exactly until the end of its last segment: dash.js stops where the MPD ends, and goes back from
+/// there if there is no media.
+#[track_caller]
+pub fn assert_lasts_until_its_end(url: &str, text: &[u8]) {
+    let ends = representations(url, text).into_iter().map(|of| {
+        of.start_ns + of.segments.iter().map(|segment| segment.duration_ns).sum::<i128>()
+    });
+    let end_us = ends.max().expect("a representation") / 1000;
+    let mpd = xml(str::from_utf8(text).expect("an MPD is UTF-8"));
+    let duration = &mpd.attributes["mediaPresentationDuration"];
+    let digits = duration.trim_start_matches("PT").trim_end_matches('S').replace('.', "");
+    let duration_us: i128 = digits.parse().expect("seconds with six decimals");
+    assert!((duration_us - end_us).abs() <= 1, "{duration}, and the end is at {end_us} us");
+}
+
 /// The video and audio representations of the MPD of `url`, with one Period.
 pub fn representations(url: &str, text: &[u8]) -> Vec<Representation> {
     let mpd = xml(str::from_utf8(text).expect("an MPD is UTF-8"));

@@ -12,6 +12,7 @@ pub mod comparison; // compares packets and frames of a package with those of it
 pub mod conformance; // random requests, and whether a response conforms to RFC 9110
 pub mod contradictions; // movies whose tables and fragments contradict each other
 pub mod costly_movies; // small movies whose index costs much time or memory
+pub mod database_proxy; // PostgreSQL over a network with latency and failures
 pub mod deployment; // library, data folder, database, and the programs on them
 pub mod documents; // the documents of the repository, and their code blocks
 #[allow(dead_code, reason = "the reader's own tests use the others")]

@@ -136,6 +136,11 @@ impl Program {
         self.logged = collect(self.unread_log.take().expect("not read yet"));
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");

@@ -32,6 +32,8 @@ pub struct About {
     pub duration_ms: Option<u64>,
     /// Width and height of the video as displayed, if known.
     pub size: Option<(u32, u32)>,
+    /// Whether the server renders a poster.
+    pub has_poster: bool,
 }
 
 impl About {
@@ -44,16 +46,9 @@ impl About {
             about.is_audio = facts.kind == TitleKind::Audio;
             about.duration_ms = facts.duration_ms;
             about.size = facts.size;
+            about.has_poster = site.titles.has_poster(Some(facts));
         }
         Ok(about)
-    }
-
-    /// Whether the server renders a poster.
-    pub fn has_poster(&self, site: &Site) -> bool {
-        let artifacts = site.titles.artifacts.load();
-        let can_render =
-            artifacts.as_ref().is_some_and(|artifacts| artifacts.unavailable.is_none());
-        can_render && self.size.is_some()
     }
 
     /// Whether the title is one MP4 without a remux.
@@ -89,6 +84,7 @@ impl From<&Title> for About {
             is_audio: TitleKind::from_name(&title.path) == TitleKind::Audio,
             duration_ms: None,
             size: None,
+            has_poster: false,
         }
     }
 }

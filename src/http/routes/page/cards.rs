@@ -1,7 +1,10 @@
 //! The cards of a list: the markup that `web/cards.js` builds, too. A browser test compares them.
 
 use super::{head::clock, html::Escaped};
-use crate::library::{Facts, MediaPath, Title, TitleKind, catalog::Folder};
+use crate::{
+    http::title_item::folder_target,
+    library::{Facts, Title, TitleKind, catalog::Folder},
+};
 
 /// The sides of a video from which on it is marked as 4K.
 const LONG_SIDE_4K: u32 = 3840;
@@ -29,11 +32,6 @@ pub fn folder(folder: &Folder) -> String {
         "<span class=\"poster\"></span>",
         &facts,
     )
-}
-
-/// The target of a folder's page.
-pub fn folder_target(folder: &MediaPath) -> String {
-    format!("/library/{}/", folder.encoded())
 }
 
 /// "1 title", "12 titles".

@@ -43,8 +43,8 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
     let preload = preload(site, &MODULE_LINKS);
     let (head, video, missing) = match &found {
         Ok(about) => {
-            let head = head::of_embed(about, &own_origin(request.head()));
-            (head, stage(site, &template, about), String::new())
+            let head = head::of_embed(about, &own_origin(request.head(), &site.settings.load()));
+            (head, stage(&template, about), String::new())
         }
         Err(_) => {
             (head::of_page("Not available · Headwater"), String::new(), format!("<p>{MISSING}</p>"))

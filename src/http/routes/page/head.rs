@@ -18,14 +18,15 @@ pub const DEFAULT_SIZE: (u32, u32) = (1280, 720);
 const IMAGE_WIDTH: u32 = 1280;
 
 /// The metadata of a title, whose URLs begin with this origin.
-pub fn of_title(about: &About, origin: &str, has_poster: bool) -> String {
+pub fn of_title(about: &About, origin: &str) -> String {
     let mut head = Head(String::new());
     let url = |target: &str| format!("{origin}{target}");
     let (watch, embed) = (url(&about.page("/watch/")), url(&about.page("/embed/")));
     let (width, height) = about.size.unwrap_or(DEFAULT_SIZE);
     let (width_text, height_text) = (width.to_string(), height.to_string());
     let description = description(about);
-    let image = has_poster.then(|| url(&about.view(&format!("poster.jpg?width={IMAGE_WIDTH}"))));
+    let poster = || url(&about.view(&format!("poster.jpg?width={IMAGE_WIDTH}")));
+    let image = about.has_poster.then(poster);
 
     head.title(&format!("{} · Headwater", about.name));
     head.link("canonical", &watch, "");

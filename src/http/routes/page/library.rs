@@ -3,18 +3,23 @@
 
 use std::sync::{Arc, LazyLock};
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::header::LOCATION, web::Data};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
-    Filled, cards,
+    Filled, body, cards,
     document::{Document, fill},
     head,
     html::Escaped,
     module_links, preload, respond_document,
 };
 use crate::{
-    http::{Error, Site, query::Query},
+    http::{
+        Error, Site, cors,
+        methods::{Read, read_method},
+        query::Query,
+        title_item::folder_target,
+    },
     library::{
         MediaPath,
         catalog::{self, Page, Scope, SortBy},
@@ -63,13 +68,27 @@ pub async fn serve(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     respond_document(&request, &site, filled).await
 }
 
+/// `/library`: the address of the library has a slash, as that of every folder.
+pub async fn redirect(request: HttpRequest) -> HttpResponse {
+    match read_method(request.method()) {
+        Ok(Read::Options) => cors::options(&request),
+        Ok(Read::Respond) => {
+            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+            HttpResponse::PermanentRedirect()
+                .insert_header((LOCATION, format!("/library/{query}")))
+                .finish()
+        }
+        Err(refused) => refused.error_response(),
+    }
+}
+
 async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
     let template = Document::Page.template(site).await?;
     let preload = preload(site, &MODULE_LINKS);
     let query = Query::new(request.query_string());
     let shelf = match folder(request) {
         Ok(folder) => {
-            let search = query.get("search").unwrap_or_default().trim().replace('+', " ");
+            let search = query.get("search").unwrap_or_default().trim().to_owned();
             let offset = query.number("offset").unwrap_or_default().unwrap_or_default();
             let offset = usize::try_from(offset).unwrap_or(usize::MAX);
             Shelf::read(site, folder, search, offset, None).await
@@ -82,6 +101,7 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
             let title = folder.map(|name| format!("{name} · Headwater"));
             let head = head::of_page(title.as_deref().unwrap_or("Headwater"));
             parts.push(("head", head + preload));
+            parts.push(("body", body(request, site, None)));
             let error = (!exists).then_some(Error::NotFound);
             Ok(Filled { document: fill(&template, &parts), error })
         }
@@ -99,13 +119,9 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
 
 /// The folder that an address names; `None` for the top.
 fn folder(request: &HttpRequest) -> Result<Option<MediaPath>, Error> {
-    match request.path().strip_prefix("/library").unwrap_or_default().trim_matches('/') {
-        "" => Ok(None),
-        _ => {
-            let target = request.uri().path().trim_end_matches('/');
-            let encoded = target.strip_prefix("/library/").ok_or(Error::NotFound)?;
-            Ok(Some(MediaPath::decode(encoded)?))
-        }
+    match request.uri().path().strip_prefix("/library/") {
+        None | Some("") => Ok(None),
+        Some(encoded) => Ok(Some(MediaPath::decode(encoded.strip_suffix('/').unwrap_or(encoded))?)),
     }
 }
 
@@ -184,9 +200,8 @@ impl Shelf {
         let crumb = |name: &str, target: &str| {
             format!("<li><a href=\"{}\"><bdi>{}</bdi></a></li>", Escaped(target), Escaped(name))
         };
-        let below = folders
-            .iter()
-            .map(|folder| crumb(&folder.display_name(), &cards::folder_target(folder)));
+        let below =
+            folders.iter().map(|folder| crumb(&folder.display_name(), &folder_target(folder)));
         std::iter::once(crumb("Library", "/")).chain(below).collect()
     }
 
@@ -205,7 +220,7 @@ impl Shelf {
     /// Links to the pages before and behind, for a browser without scripts.
     fn more(&self) -> String {
         let end = self.offset.saturating_add(self.page.titles.len());
-        let here = self.folder.as_ref().map_or_else(|| "/".into(), cards::folder_target);
+        let here = self.folder.as_ref().map_or_else(|| "/".into(), folder_target);
         let search = utf8_percent_encode(&self.search, NON_ALPHANUMERIC);
         let link = |offset: usize, text: &str| {
             format!(

@@ -31,7 +31,10 @@ use super::{Read, read_method};
 use crate::{
     extent::Caching,
     http::{
-        Error, Site, cors,
+        Error, Site,
+        authorization::is_read_only,
+        cors,
+        own_origin::is_trustworthy,
         text_response::{Text, respond_text},
     },
 };
@@ -68,16 +71,26 @@ fn preload<'a>(site: &Site, links: &'a LazyLock<String>) -> &'a str {
 
 /// The `<video>` of a template with what the server knows: the shape, so that nothing moves when the first
 /// bytes arrive, and the poster.
-fn stage(site: &Site, template: &str, about: &About) -> String {
+fn stage(template: &str, about: &About) -> String {
     let tag = part(template, "video").unwrap_or_default();
     let mut attributes = String::new();
     if let Some((width, height)) = about.size {
         attributes += &format!(" width=\"{width}\" height=\"{height}\"");
     }
-    if about.has_poster(site) {
+    if about.has_poster {
         attributes += &format!(" poster=\"{}\"", Escaped(&about.view("poster.jpg?wait=0")));
     }
     tag.replacen("<video", &format!("<video{attributes}"), 1)
+}
+
+/// The `<body>` of the page with its classes: `read-only` where this client may change nothing.
+fn body(request: &HttpRequest, site: &Site, class: Option<&str>) -> String {
+    let read_only = is_read_only(request, site).then_some("read-only");
+    let classes: Vec<_> = class.into_iter().chain(read_only).collect();
+    match classes.join(" ").as_str() {
+        "" => "<body>".to_owned(),
+        classes => format!("<body class=\"{classes}\">"),
+    }
 }
 
 /// The browser's own player, for a page without scripts.
@@ -107,7 +120,7 @@ async fn respond_document(
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(HTML));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        secure(&mut response);
+        secure(request, &mut response);
         return response.set_body(document).map_into_boxed_body();
     }
     respond_page(request, site, Err(error)).await
@@ -123,7 +136,7 @@ async fn respond_page(
             Read::Options => Ok(cors::options(request)),
             Read::Respond => {
                 let mut response = respond_text(request, site, text?).await?;
-                secure(&mut response);
+                secure(request, &mut response);
                 Ok(response)
             }
         }
@@ -132,9 +145,12 @@ async fn respond_page(
 }
 
 /// Adds the fields that keep other origins away from the page.
-fn secure(response: &mut HttpResponse) {
+fn secure(request: &HttpRequest, response: &mut HttpResponse) {
     let fields = response.headers_mut();
     fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     fields.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    fields.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    // Elsewhere browsers ignore it, and report that as an error of the page.
+    if is_trustworthy(request.head()) {
+        fields.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    }
 }

@@ -57,14 +57,13 @@ async fn respond(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Err
     if query.get("format").is_some_and(|format| format != "json") {
         return Err(Error::NotImplemented("format must be json"));
     }
-    let origin = own_origin(request.head());
+    let origin = own_origin(request.head(), &site.settings.load());
     let url = query
         .get("url")
         .ok_or_else(|| Error::BadRequest("url must be the address of a watch page".into()))?;
     let about = About::find(site, title_of(&url, &origin)?).await?;
-    let limit = |key| Ok::<_, Error>(query.number(key)?.map(|pixels| pixels.clamp(1, 1 << 14)));
-    let limits = (limit("maxwidth")?, limit("maxheight")?);
-    let embeddable = describe(&about, &origin, limits, about.has_poster(site));
+    let limits = (limit(query, "maxwidth")?, limit(query, "maxheight")?);
+    let embeddable = describe(&about, &origin, limits);
     let json = serde_json::to_vec(&embeddable).map_err(|error| Error::Internal(Box::new(error)))?;
     respond_text(request, site, Text::new(json, "application/json", Caching::Revalidate)).await
 }
@@ -84,12 +83,15 @@ fn title_of(url: &str, origin: &str) -> Result<MediaPath, Error> {
     Ok(MediaPath::decode(title.ok_or(Error::NotFound)?)?)
 }
 
-fn describe(
-    about: &About,
-    origin: &str,
-    limits: (Option<u64>, Option<u64>),
-    has_poster: bool,
-) -> Embeddable {
+/// The greatest width or height that a client can show.
+fn limit(query: Query<'_>, key: &str) -> Result<Option<u64>, Error> {
+    match query.number(key)? {
+        Some(0) => Err(Error::BadRequest(format!("{key} must be at least 1"))),
+        pixels => Ok(pixels),
+    }
+}
+
+fn describe(about: &About, origin: &str, limits: (Option<u64>, Option<u64>)) -> Embeddable {
     let own = if about.is_audio { AUDIO_SIZE } else { about.size.unwrap_or(DEFAULT_SIZE) };
     let (width, height) = fit(own, limits);
     let source = format!("{origin}{}", about.page("/embed/"));
@@ -100,9 +102,10 @@ fn describe(
         Escaped(&source),
         Escaped(&about.name),
     );
-    let thumbnail = about.size.filter(|_| has_poster).map(|size| {
-        let (thumbnail_width, thumbnail_height) = fit(size, (Some(THUMBNAIL_WIDTH.into()), None));
-        let target = about.view(&format!("poster.jpg?width={THUMBNAIL_WIDTH}"));
+    let thumbnail = about.size.filter(|_| about.has_poster).map(|size| {
+        let width_max = u64::from(THUMBNAIL_WIDTH).min(limits.0.unwrap_or(u64::MAX));
+        let (thumbnail_width, thumbnail_height) = fit(size, (Some(width_max), limits.1));
+        let target = about.view(&format!("poster.jpg?width={thumbnail_width}"));
         let thumbnail_url = format!("{origin}{target}");
         Thumbnail { thumbnail_url, thumbnail_width, thumbnail_height }
     });
@@ -152,6 +155,29 @@ mod tests {
             ((4000, 2), (Some(10), None), (10, 1)),
         ] {
             assert_eq!(fit(own, limits), expected, "{own:?} {limits:?}");
+        }
+    }
+
+    #[test]
+    fn a_thumbnail_keeps_the_limits() {
+        let about = About {
+            path: MediaPath::decode("a.mp4").expect("a path"),
+            name: "a".to_owned(),
+            modified: std::time::SystemTime::UNIX_EPOCH,
+            is_audio: false,
+            duration_ms: None,
+            size: Some((1920, 1080)),
+            has_poster: true,
+        };
+        for (limits, size) in [
+            ((None, None), (640, 360)),
+            ((Some(320), None), (320, 180)),
+            ((Some(1000), Some(90)), (160, 90)),
+        ] {
+            let found = describe(&about, "http://tv.example", limits).thumbnail.expect("a poster");
+            assert_eq!((found.thumbnail_width, found.thumbnail_height), size);
+            let query = format!("poster.jpg?width={}", size.0);
+            assert!(found.thumbnail_url.ends_with(&query), "{}", found.thumbnail_url);
         }
     }
 

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use super::{
     Filled,
     about::About,
+    body,
     document::{Document, fill},
     head,
     html::Escaped,
@@ -36,11 +37,11 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
     let preload = preload(site, &MODULE_LINKS);
     let mut parts = match &found {
         Ok(about) => {
-            let has_poster = about.has_poster(site);
-            let head = head::of_title(about, &own_origin(request.head()), has_poster) + preload;
+            let head =
+                head::of_title(about, &own_origin(request.head(), &site.settings.load())) + preload;
             let mut parts = vec![
                 ("head", head),
-                ("video", stage(site, &template, about)),
+                ("video", stage(&template, about)),
                 ("name", Escaped(&about.name).to_string()),
                 ("plain", plain_video(about)),
             ];
@@ -58,6 +59,6 @@ async fn document(request: &HttpRequest, site: &Site) -> Result<Filled, Error> {
             vec![("head", head), ("missing", Escaped(&sentence).to_string())]
         }
     };
-    parts.push(("body", "<body class=\"watching\">".to_owned()));
+    parts.push(("body", body(request, site, Some("watching"))));
     Ok(Filled { document: fill(&template, &parts), error: found.err() })
 }

@@ -1,18 +1,17 @@
 //! `GET /api/titles`: the titles of the library, page by page.
 
-use std::path::Path;
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
-use actix_web::{
-    HttpRequest, HttpResponse, ResponseError as _,
-    web::{Data, Query},
-};
-use serde::{Deserialize, Serialize};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web::Data};
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+use serde::Serialize;
 
-use super::{internal, respond_json};
+use super::{internal, named, respond_json};
 use crate::{
     http::{
         Error, Site, cors,
         methods::{Read, read_method},
+        query::Query,
         title_item::{FolderItem, Item},
     },
     library::{
@@ -25,24 +24,10 @@ use crate::{
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 
-/// The query of a list.
-#[derive(Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ListQuery {
-    /// The decoded path of a folder; empty for the top of the library.
-    folder: Option<String>,
-    search: String,
-    sort: String,
-    offset: usize,
-    limit: usize,
-}
+const SORT_DEFAULT: &str = "path";
 
-impl Default for ListQuery {
-    fn default() -> Self {
-        let (search, sort) = (String::new(), "path".to_owned());
-        Self { folder: None, search, sort, offset: 0, limit: LIMIT_DEFAULT }
-    }
-}
+// A request with `path` has another response (named.rs); here so that errors list it.
+const KEYS: [&str; 6] = ["path", "folder", "search", "sort", "offset", "limit"];
 
 /// One page of the list.
 #[derive(Debug, Serialize)]
@@ -64,7 +49,7 @@ struct List {
     scanning: bool,
 }
 
-/// `GET /api/titles?folder=&search=&sort=&offset=&limit=`
+/// `GET /api/titles?folder=&search=&sort=&offset=&limit=`, or `?path=` of some titles.
 pub async fn list(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     respond_list(&request, &site).await.unwrap_or_else(|error| error.error_response())
 }
@@ -73,10 +58,12 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
     if let Read::Options = read_method(request.method())? {
         return Ok(cors::options(request));
     }
-    let list_query = Query::<ListQuery>::from_query(request.query_string())
-        .map_err(|error| Error::BadRequest(error.to_string()))?
-        .into_inner();
-    let query = list_query.to_catalog_query()?;
+    let text = Query::new(request.query_string());
+    if named::is_requested(text) {
+        return named::respond_named(request, site, text).await;
+    }
+    let (query, sort) =
+        (parse(text)?, text.get("sort").unwrap_or(SORT_DEFAULT.into()).into_owned());
     // Milliseconds for a large library, so not on the I/O thread.
     let shared = site.clone();
     let listing = site.spawn_blocking_limited(move || {
@@ -103,7 +90,7 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
             total: page.total,
             offset: query.offset,
             limit: query.limit,
-            next: (end < page.total).then(|| list_query.next_page(end)),
+            next: (end < page.total).then(|| next_page(&query, &sort, end)),
             scanning,
         };
         serde_json::to_vec(&list).map_err(internal)
@@ -112,46 +99,63 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
     respond_json(request, site, json).await
 }
 
-impl ListQuery {
-    fn to_catalog_query(&self) -> Result<catalog::Query, Error> {
-        let (key, descending) = match self.sort.strip_prefix('-') {
-            Some(key) => (key, true),
-            None => (self.sort.as_str(), false),
-        };
-        let sort_by = match key {
-            "path" => SortBy::Path,
-            "name" => SortBy::Name,
-            "modified" => SortBy::Modified,
-            "size" => SortBy::Size,
-            "duration" => SortBy::Duration,
-            _ => {
-                let allowed = "sort must be name, path, modified, size or duration, with - in front to reverse";
-                return Err(Error::BadRequest(allowed.into()));
-            }
-        };
-        if !(1..=LIMIT_MAX).contains(&self.limit) {
-            return Err(Error::BadRequest(format!("limit must be from 1 to {LIMIT_MAX}")));
+/// Parses the query of a list.
+fn parse(query: Query<'_>) -> Result<catalog::Query, Error> {
+    query.check_keys(&KEYS)?;
+    let sort = query.get("sort").unwrap_or(SORT_DEFAULT.into());
+    let (key, descending) = match sort.strip_prefix('-') {
+        Some(key) => (key, true),
+        None => (&*sort, false),
+    };
+    let sort_by = match key {
+        "path" => SortBy::Path,
+        "name" => SortBy::Name,
+        "modified" => SortBy::Modified,
+        "size" => SortBy::Size,
+        "duration" => SortBy::Duration,
+        _ => {
+            let allowed =
+                "sort must be name, path, modified, size or duration, with - in front to reverse";
+            return Err(Error::BadRequest(allowed.into()));
         }
-        let scope = match self.folder.as_deref() {
-            None => Scope::All,
-            Some("") => Scope::Folder(None),
-            Some(folder) => {
-                let refused = |error| Error::BadRequest(format!("folder has {error}"));
-                Scope::Folder(Some(MediaPath::from_path(Path::new(folder)).map_err(refused)?))
-            }
-        };
-        let (search, offset, limit) = (self.search.clone(), self.offset, self.limit);
-        Ok(catalog::Query { scope, search, sort_by, descending, offset, limit })
+    };
+    let number = |key| {
+        Ok::<_, Error>(query.number(key)?.map(|it| usize::try_from(it).unwrap_or(usize::MAX)))
+    };
+    let limit = number("limit")?.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Error::BadRequest(format!("limit must be from 1 to {LIMIT_MAX}")));
     }
+    let scope = match query.bytes("folder").as_deref() {
+        None => Scope::All,
+        Some(b"") => Scope::Folder(None),
+        Some(folder) => {
+            let refused = |error| Error::BadRequest(format!("folder has {error}"));
+            let path = MediaPath::from_path(Path::new(OsStr::from_bytes(folder)));
+            Scope::Folder(Some(path.map_err(refused)?))
+        }
+    };
+    Ok(catalog::Query {
+        scope,
+        search: query.get("search").unwrap_or_default().into_owned(),
+        sort_by,
+        descending,
+        offset: number("offset")?.unwrap_or_default(),
+        limit,
+    })
+}
 
-    fn next_page(&self, offset: usize) -> String {
-        let encode =
-            |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
-        let folder = self
-            .folder
-            .as_deref()
-            .map_or(String::new(), |folder| format!("folder={}&", encode(folder)));
-        let (search, sort, limit) = (encode(&self.search), encode(&self.sort), self.limit);
-        format!("/api/titles?{folder}search={search}&sort={sort}&offset={offset}&limit={limit}")
-    }
+/// The target of the page from an offset on.
+fn next_page(query: &catalog::Query, sort: &str, offset: usize) -> String {
+    let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+    let folder = match &query.scope {
+        Scope::All => String::new(),
+        Scope::Folder(None) => "folder=&".to_owned(),
+        Scope::Folder(Some(folder)) => {
+            let bytes = folder.as_path().as_os_str().as_bytes();
+            format!("folder={}&", percent_encode(bytes, NON_ALPHANUMERIC))
+        }
+    };
+    let (search, sort, limit) = (encode(&query.search), encode(sort), query.limit);
+    format!("/api/titles?{folder}search={search}&sort={sort}&offset={offset}&limit={limit}")
 }

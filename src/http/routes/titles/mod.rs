@@ -1,6 +1,7 @@
 //! `/api/titles`: the titles of the library.
 
 mod list;
+mod named;
 mod show;
 
 use actix_web::{HttpRequest, HttpResponse};

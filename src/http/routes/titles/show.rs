@@ -26,7 +26,9 @@ async fn respond_title(request: &HttpRequest, site: &Data<Site>) -> Result<HttpR
     let title = site.titles.library.find_title(&path).await?.ok_or(Error::NotFound)?;
     method?;
     let details = Box::pin(site.titles.details(&title.path)).await?;
-    let document = TitleDocument::new(title, details, &own_origin(request.head()));
+    let has_poster = site.titles.has_poster(details.facts);
+    let origin = own_origin(request.head(), &site.settings.load());
+    let document = TitleDocument::new(title, details, has_poster, &origin);
     // A file may have any number of chapters.
     let write = site.spawn_blocking_limited(move || serde_json::to_vec(&document));
     let json = write.await?.map_err(internal)?;

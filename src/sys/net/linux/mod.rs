@@ -9,8 +9,8 @@ pub use mapping::{Mapping, send_slices};
 pub use page_cache::{is_cached, is_still_cached, populate, read_into_page_cache, sendfile};
 pub use peer::unread_by_local_peer;
 pub use socket::{
-    abort, send, set_congestion_control, set_cork, set_notsent_lowat, set_pacing_rate,
-    unacknowledged_bytes, unsent_bytes,
+    abort, send, send_vectored, set_congestion_control, set_cork, set_notsent_lowat,
+    set_pacing_rate, unacknowledged_bytes, unsent_bytes,
 };
 
 /// The unit of mappings and of the page cache, in bytes. All ranges are rounded outwards to it, so a value

@@ -2,11 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::{
-    io,
+    io::{self, IoSlice},
     os::fd::{AsFd, AsRawFd as _, BorrowedFd},
 };
 
-use rustix::net::SendFlags;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
 use socket2::SockRef;
 
 /// `SIOCOUTQNSD` of linux/sockios.h.
@@ -20,6 +20,19 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<usiz
         flags |= SendFlags::MORE;
     }
     Ok(rustix::net::send(socket, bytes, flags)?)
+}
+
+/// Sends slices of memory in order, as many bytes as the socket accepts; `more` as for [`send`].
+pub fn send_vectored(
+    socket: BorrowedFd<'_>,
+    slices: &[IoSlice<'_>],
+    more: bool,
+) -> io::Result<usize> {
+    let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    if more {
+        flags |= SendFlags::MORE;
+    }
+    Ok(rustix::net::sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags)?)
 }
 
 /// The bytes that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)), unsent ones included.

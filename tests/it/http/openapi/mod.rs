@@ -38,6 +38,7 @@ impl Api {
         put_sample(&folder, "Clock.mp4", "films/film.mp4");
         put_sample(&folder, "Clock.webm", "films/film.webm");
         folder.put("films/film.en.srt", "1\n00:00:01,000 --> 00:00:02,000\nA word\n");
+        folder.put("films/film.de.srt", "no subtitles");
         let audio = fs::read(fuzz_corpus::movies().join("ffmpeg-ac3.mp4")).expect("a seed");
         folder.put("films/ac-3.mp4", audio);
         let serving = serve_with(&[folder.path("")], configuration);

@@ -114,7 +114,7 @@ fn a_job_from_request_to_end(api: &Api) {
     shown("queued");
     let lease = claim(&queue);
     let progress = Progress { permille: 999, stage: "encoding".into(), note: "a note".into() };
-    block_on(queue.renew(&lease, &progress, Duration::from_secs(600))).expect("a beat");
+    block_on(queue.report(&lease, &progress, Duration::from_secs(600))).expect("a beat");
     assert_eq!(shown("running")["progress"]["percent"], 99.9);
     let Operation::Rendition { rendition } = operation_of(&queue, id) else {
         panic!("{job} is no rendition");

@@ -17,7 +17,7 @@ use super::{at, job, new_artifact};
 use crate::support::{folder::Folder, postgres};
 
 /// The variable that holds the worker's database. The worker is this program again.
-const QUEUE: &str = "HEADWATER_TEST_QUEUE";
+const QUEUE: &str = "TEST_QUEUE";
 
 /// Short, because the queue waits this long for each killed worker.
 const LEASE: Duration = Duration::from_millis(300);
@@ -53,7 +53,7 @@ async fn worker() {
 }
 
 async fn work(queue: &Queue, todo: Job, lease: Lease) {
-    if queue.renew(&lease, &at(500), LEASE).await.unwrap() != Heartbeat::Go {
+    if queue.report(&lease, &at(500), LEASE).await.unwrap() != Heartbeat::Go {
         return;
     }
     if todo.kind == "ladder" && queue.children(todo.id).await.unwrap().is_empty() {

@@ -264,7 +264,8 @@ async fn a_stopped_database_is_an_error_and_a_restarted_one_is_used() {
     let opened = Database::open(Some(&url), Path::new("")).await;
     assert!(opened.as_ref().is_err_and(DatabaseError::is_transient), "{opened:?}");
     cluster.order("start");
-    queue.enqueue(job("poster", 1)).await.expect("the server is back");
+    // A probe notices that the server is back.
+    until_ok(async || queue.enqueue(job("poster", 1)).await.ok()).await;
     assert_eq!(queue.wait_for_change(last).await.unwrap(), last + 1);
     assert!(queue.claim("worker", Class::ALL, LEASE).await.unwrap().is_some());
 }

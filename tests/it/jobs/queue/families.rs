@@ -30,7 +30,7 @@ a_job_waits_for_its_children_and_is_joined(queue) {
     assert!(!queue.enqueue(keyed("a-720p")).await.unwrap().1, "it is alive");
     let children = [next(&queue).await.1, next(&queue).await.1];
     assert!(queue.take().await.is_none());
-    queue.renew(&children[0], &at(500), LEASE).await.unwrap();
+    queue.report(&children[0], &at(500), LEASE).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 250);
     queue.finish(&children[0], &[]).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 500);
@@ -176,7 +176,7 @@ children_may_have_children(queue) {
     let (_, rendition) = next(&queue).await;
     assert!(queue.split(&rendition, vec![job("chunk", 1); 2]).await.unwrap());
     let (_, child) = next(&queue).await;
-    queue.renew(&child, &at(800), LEASE).await.unwrap();
+    queue.report(&child, &at(800), LEASE).await.unwrap();
     assert_eq!(queue.get(&lease).await.progress.permille, 400);
     queue.fail(&child, "broken", Retry::Never).await.unwrap();
     for job in [rendition.job, lease.job] {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use headwater::queue::{Heartbeat, Retry, State};
+use headwater::queue::{Heartbeat, Job, Retry, State};
 
-use super::{LEASE, at, job, new_artifact, on_both};
+use super::{LEASE, TestQueue, at, job, new_artifact, on_both};
+use crate::support::wait::SLOW_POLL_INTERVAL;
 
 on_both! {
 
@@ -13,7 +14,7 @@ a_job_is_claimed_reported_on_and_finished(queue) {
     let running = queue.get(&lease).await;
     assert_eq!((running.state, running.attempts), (State::Running, 1));
     assert_eq!(running.lease_owner.as_deref(), Some("worker"));
-    assert_eq!(queue.renew(&lease, &at(500), LEASE).await.unwrap(), Heartbeat::Go);
+    assert_eq!(queue.report(&lease, &at(500), LEASE).await.unwrap(), Heartbeat::Go);
     assert_eq!(queue.get(&lease).await.progress, at(500));
     assert!(queue.finish(&lease, &[new_artifact("a-poster")]).await.unwrap());
     let done = queue.get(&lease).await;
@@ -30,7 +31,7 @@ an_expired_lease_finishes_nothing(queue) {
     assert!(!queue.fail(&lease, "why", Retry::Never).await.unwrap());
     assert!(!queue.release(&lease).await.unwrap());
     assert!(!queue.split(&lease, vec![job("chunk", 1)]).await.unwrap());
-    assert_eq!(queue.renew(&lease, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
+    assert_eq!(queue.report(&lease, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
     assert_eq!(queue.get(&lease).await, before);
     assert_eq!(queue.artifact("a-poster").await.unwrap(), None);
     assert_eq!(queue.last_change().await.unwrap(), before.changed);
@@ -42,7 +43,7 @@ a_lease_that_another_worker_took_over_changes_nothing(queue) {
     let (again, lease) = queue.take().await.expect("the job, again");
     assert_eq!((again.id, again.attempts), (lost.job, 2));
     assert!(lease.token > lost.token);
-    assert_eq!(queue.renew(&lost, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
+    assert_eq!(queue.report(&lost, &at(900), LEASE).await.unwrap(), Heartbeat::Lost);
     assert!(!queue.finish(&lost, &[new_artifact("a-poster")]).await.unwrap());
     assert!(queue.finish(&lease, &[new_artifact("a-poster")]).await.unwrap());
     assert!(!queue.finish(&lost, &[new_artifact("a-poster")]).await.unwrap());
@@ -53,21 +54,47 @@ heartbeats_renew_a_lease(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     for _ in 0..10 {
         queue.wait(29);
-        assert_eq!(queue.renew(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
+        assert_eq!(queue.report(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
+        queue.wait(29);
+        assert_eq!(queue.renew(&lease, LEASE).await.unwrap(), Heartbeat::Go);
     }
     assert!(queue.take().await.is_none());
     assert!(queue.finish(&lease, &[]).await.unwrap());
+    assert_eq!(queue.renew(&lease, LEASE).await.unwrap(), Heartbeat::Lost);
+}
+
+a_heartbeat_keeps_progress_and_is_no_change(queue) {
+    let lease = queue.taken(job("poster", 3)).await;
+    queue.report(&lease, &at(7), LEASE).await.unwrap();
+    let before = queue.get(&lease).await;
+    queue.wait(20);
+    assert_eq!(queue.renew(&lease, LEASE).await.unwrap(), Heartbeat::Go);
+    let after = queue.get(&lease).await;
+    assert_eq!(after.lease_until_ms, Some(queue.now_ms() + 30_000));
+    assert_eq!(Job { lease_until_ms: before.lease_until_ms, ..after }, before);
+    assert_eq!(queue.last_change().await.unwrap(), before.changed);
+    queue.cancel(lease.job).await.unwrap();
+    assert_eq!(queue.renew(&lease, LEASE).await.unwrap(), Heartbeat::Cancel);
+}
+
+a_lost_lease_is_not_renewed(queue) {
+    let lost = queue.taken(job("poster", 3)).await;
+    queue.wait(30);
+    assert_eq!(queue.renew(&lost, LEASE).await.unwrap(), Heartbeat::Lost);
+    let (_, lease) = queue.take().await.expect("the job, again");
+    assert_eq!(queue.renew(&lost, LEASE).await.unwrap(), Heartbeat::Lost);
+    assert_eq!(queue.renew(&lease, LEASE).await.unwrap(), Heartbeat::Go);
 }
 
 a_heartbeat_without_progress_is_no_change(queue) {
     let lease = queue.taken(job("poster", 3)).await;
-    queue.renew(&lease, &at(7), LEASE).await.unwrap();
+    queue.report(&lease, &at(7), LEASE).await.unwrap();
     let before = queue.last_change().await.unwrap();
     queue.wait(20);
-    queue.renew(&lease, &at(7), LEASE).await.unwrap();
+    queue.report(&lease, &at(7), LEASE).await.unwrap();
     assert_eq!(queue.last_change().await.unwrap(), before);
     queue.wait(20);
-    assert_eq!(queue.renew(&lease, &at(8), LEASE).await.unwrap(), Heartbeat::Go);
+    assert_eq!(queue.report(&lease, &at(8), LEASE).await.unwrap(), Heartbeat::Go);
     assert_eq!(queue.last_change().await.unwrap(), before + 1);
 }
 
@@ -151,7 +178,7 @@ a_worker_learns_that_its_job_is_cancelled(queue) {
     let lease = queue.taken(job("poster", 3)).await;
     let cancelled = queue.cancel(lease.job).await.unwrap().expect("a job");
     assert_eq!((cancelled.state, cancelled.cancel_requested), (State::Running, true));
-    assert_eq!(queue.renew(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Cancel);
+    assert_eq!(queue.report(&lease, &at(1), LEASE).await.unwrap(), Heartbeat::Cancel);
     assert!(queue.fail(&lease, "killed", Retry::Backoff).await.unwrap());
     let cancelled = queue.get(&lease).await;
     assert_eq!((cancelled.state, cancelled.last_error), (State::Cancelled, None));
@@ -171,13 +198,13 @@ a_clock_set_back_delays_no_job(queue) {
     let heard = queue.taken(job("sheet", 3)).await;
     queue.add(job("preview", 3)).await;
     queue.set_back(86_400);
-    assert_eq!(queue.renew(&heard, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
+    assert_eq!(queue.report(&heard, &at(1), LEASE).await.unwrap(), Heartbeat::Go);
     let (first, second) = (queue.take().await.expect("a job").0, queue.take().await.expect("a job").0);
     let mut kinds = [first.kind, second.kind];
     kinds.sort();
     assert_eq!(kinds, ["poster", "preview"]);
     assert!(queue.take().await.is_none());
-    assert_eq!(queue.renew(&silent, &at(1), LEASE).await.unwrap(), Heartbeat::Lost);
+    assert_eq!(queue.report(&silent, &at(1), LEASE).await.unwrap(), Heartbeat::Lost);
     // Nor does a job on its last attempt stay for a day.
     let last = queue.taken(job("thumbnail", 1)).await;
     queue.set_back(86_400);
@@ -222,4 +249,38 @@ texts_that_exceed_their_column_are_truncated(queue) {
     assert!(failed.starts_with("\u{fffd}ü") && failed.chars().count() == 4000);
 }
 
+}
+
+#[tokio::test]
+async fn a_heartbeat_on_postgresql_does_not_wait_for_a_change() {
+    let queue = TestQueue::postgres().await;
+    let lease = queue.taken(job("poster", 3)).await;
+    let change = queue.begin().await.unwrap();
+    assert_eq!(queue.renew(&lease, LEASE).await.unwrap(), Heartbeat::Go);
+    change.commit().await.unwrap();
+}
+
+/// The change has read the job, and waits to write it; the heartbeat is not committed yet.
+#[tokio::test]
+async fn a_change_does_not_undo_a_heartbeat_at_the_same_time() {
+    let queue = TestQueue::postgres().await;
+    let lease = queue.taken(job("poster", 3)).await;
+    let mut heartbeat = queue.database().begin().await.unwrap();
+    let renew = "UPDATE jobs SET lease_until_ms = lease_until_ms + 1000";
+    heartbeat.execute(renew, &[]).await.unwrap();
+    let until_ms = queue.get(&lease).await.lease_until_ms.expect("a lease");
+    let change = {
+        let queue = queue.clone();
+        tokio::spawn(async move { queue.set_priority(lease.job, 5).await })
+    };
+    let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+        AND datname = current_database()";
+    while queue.database().row(waiting, &[]).await.unwrap().is_none() {
+        assert!(!change.is_finished(), "it waits for the row");
+        tokio::time::sleep(SLOW_POLL_INTERVAL).await;
+    }
+    heartbeat.commit().await.unwrap();
+    change.await.expect("a task").expect("changed");
+    let job = queue.get(&lease).await;
+    assert_eq!((job.priority, job.lease_until_ms), (5, Some(until_ms + 1000)));
 }

@@ -207,7 +207,7 @@ artifacts_are_listed_by_last_use(queue) {
 
 a_failed_job_has_no_artifacts(queue) {
     let lease = queue.taken(job("poster", 1)).await;
-    queue.renew(&lease, &at(999), LEASE).await.unwrap();
+    queue.report(&lease, &at(999), LEASE).await.unwrap();
     queue.fail(&lease, "disk full", Retry::Never).await.unwrap();
     assert!(!queue.finish(&lease, &[new_artifact("a")]).await.unwrap());
     assert_eq!(queue.artifacts_bytes().await.unwrap(), 0);

@@ -4,11 +4,14 @@ mod claims; // the order of claims; deduplication
 mod crashes; // workers that are killed
 mod databases; // migration, sharing, outages
 mod families; // jobs with child jobs
+mod identity; // whether database and artifacts belong together
 mod leases; // leases, heartbeats, expiry
 mod listings; // lists of jobs and artifacts
 mod model; // random operations against the reference
+mod outages; // a server that freezes, is down, or fails over
 mod reference; // the queue as a plain list
 mod shares; // the places and the turns of clients
+mod throughput; // measurements, run by hand
 
 use std::{
     sync::{Arc, atomic::Ordering},

@@ -170,7 +170,7 @@ impl Machine {
     async fn beat(&mut self, lease: &Index, permille: u16) {
         let Some((lease, holds)) = self.lease(lease) else { return };
         let progress = Progress { permille, ..Progress::default() };
-        let result = self.real.renew(&lease, &progress, LEASE).await.unwrap();
+        let result = self.real.report(&lease, &progress, LEASE).await.unwrap();
         if !holds {
             return assert_eq!(result, Heartbeat::Lost);
         }

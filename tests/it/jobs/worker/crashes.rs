@@ -12,7 +12,7 @@ use crate::support::{
 
 /// The number of kills of each kind of process. This environment variable requests more.
 const KILLS: usize = 5;
-const KILLS_VARIABLE: &str = "HEADWATER_TEST_KILLS";
+const KILLS_VARIABLE: &str = "TEST_KILLS";
 
 /// The number of live jobs at the time of a kill, without children.
 const JOBS: usize = 6;

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::support::{
     box_patches::{of_kind, patched},
-    entries,
+    entries, fuzz_corpus,
     movies::{Plan, boxed, fragmented, plain, quick_time, table, words},
     sentences::says,
 };
@@ -232,6 +232,8 @@ fn encryption_is_told() {
     says("encrypted with scheme *", &cbcs, &usual);
     says("Headwater delivers no keys: use a copy without DRM.", &cbcs, &usual);
     says("the * track is encrypted, and Headwater delivers no keys", &cbcs, &usual);
+    let both = std::fs::read(fuzz_corpus::movies().join("ffmpeg-encrypted.mp4")).expect("a file");
+    says("the * and * tracks are encrypted, and Headwater delivers no keys", &both, &cbcs);
     let other = entries::AVC_CBCS.replacen("74656e63", "66726565", 1);
     says(
         "it is encrypted*, but not with valid Common Encryption",

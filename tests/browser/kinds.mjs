@@ -1,0 +1,91 @@
+// Unusual but right files in Chromium: each plays, seeks and ends in hls.js, in shaka-player and as play.mp4, without
+// an error, a stall or a gap that the player must jump. docs/formats.md lists their kinds.
+//
+// The files are those of a folder beside the project; without it, there is nothing to test here. The tests of
+// tests/it/formats make files of the same kinds themselves, and compare the streams frame by frame.
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { startPages } from "./pages.mjs";
+import { collectErrors, launchBrowser, plays, ROOT, startServer } from "./site.mjs";
+
+const LIBRARY = path.resolve(ROOT, "../shared/cases/media");
+
+const WAYS = [
+  { player: "native", view: "play.mp4" },
+  { player: "hls.js", view: "index.m3u8" },
+  { player: "shaka-player", view: "manifest.mpd" },
+];
+
+/** What cannot play here, and why. */
+const ELSEWHERE = {
+  "a1_hevc_cra_rap.mp4": "HEVC",
+  "k20_mpeg4.mp4": "MPEG-4 Visual",
+  "d8_tfdt_wrap32.mp4": "four days long",
+  "i1b_reference_movie.mov": "its media is in another file",
+};
+
+/** What shaka-player reports where the video of a file begins some frames behind its audio, as ffmpeg writes fragments. */
+const START_JUMPED = "shaka-player: jumped a gap";
+
+const isMovie = (name) => /\.(mp4|mov)$/.test(name) && !(name in ELSEWHERE);
+const TITLES = fs.existsSync(LIBRARY) ? fs.readdirSync(LIBRARY).filter(isMovie) : [];
+
+let scratch, server, pages, browser;
+
+before(async () => {
+  if (TITLES.length === 0) return;
+  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-kinds-"));
+  server = await startServer(LIBRARY, path.join(scratch, "data"), "kinds.log");
+  await Promise.all(TITLES.map(request));
+  await haveDone();
+  pages = await startPages();
+  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+});
+
+after(async () => {
+  await browser?.close();
+  pages?.server.close();
+  await server?.stop();
+  if (scratch) fs.rmSync(scratch, { recursive: true });
+});
+
+const request = (title) => fetch(`${server.url}v/${encodeURIComponent(title)}/index.m3u8`);
+
+/** Waits until the jobs that the requests began (a remux, AAC) have ended. */
+async function haveDone() {
+  for (;;) {
+    const { jobs } = await (await fetch(`${server.url}api/jobs`)).json();
+    if (jobs.every(({ state }) => state !== "queued" && state !== "running")) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+describe("unusual files", { concurrency: 2 }, () => {
+  for (const title of TITLES) {
+    for (const { player, view } of WAYS) {
+      test(`${title} plays, seeks and ends in ${player} with ${view}`, { timeout: 60_000 }, async () => {
+        const context = await browser.newContext();
+        const errors = collectErrors(context);
+        const page = await context.newPage();
+        await page.goto(pages.url);
+        if (player !== "native") await page.addScriptTag({ url: `/players/${player}` });
+        const url = `${server.url}v/${encodeURIComponent(title)}/${view}`;
+        await page.evaluate((parameters) => stage.play(...parameters), [player, url, {}, false, title]);
+        await plays(page, 0.3);
+        await page.evaluate(() => stage.hasBegun());
+        if (errors[0] === START_JUMPED) errors.shift();
+        const duration_s = await page.evaluate(() => document.querySelector("video").duration);
+        await page.evaluate((time) => stage.seek(time), 0.6 * duration_s);
+        await plays(page, 0.3);
+        await page.evaluate((time) => stage.seek(time), duration_s - 0.7);
+        await page.waitForFunction(() => document.querySelector("video").ended);
+        await context.close();
+        assert.deepEqual(errors, []);
+      });
+    }
+  }
+});
