@@ -5,6 +5,7 @@
 mod support; // servers, clients, media and readers that the tests share
 
 mod architecture; // imports between the folders of src
+mod bucket; // buckets: objects of an S3 server
 mod cli; // the program: signals, configuration, logs
 mod documents; // documents and packages: what they say is true
 mod faults; // disks, files and movies that fail
