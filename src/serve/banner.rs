@@ -11,6 +11,7 @@ use std::{
 use super::{Server, network_addresses::network_addresses, qr_code::qr_code};
 use crate::{
     config::{NamedRootConfig, local_address},
+    http::bucket_status,
     library::{Library, MediaPath, NamedRoot},
     telemetry::build,
     transcode::program::find_program,
@@ -62,10 +63,18 @@ impl Server {
         for (NamedRootConfig { name, source, .. }, named) in roots.iter().zip(library.roots()) {
             let name = name.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
             let file = named.only_file().map(|file| file.to_string_lossy()).unwrap_or_default();
-            let state = if named.root.is_open() { "" } else { ", not available yet" };
+            let state = match named.root.bucket().map(|bucket| bucket_status::trouble(bucket)) {
+                Some(None) => String::new(),
+                Some(Some(trouble)) => format!(", not available yet: {trouble}"),
+                None if named.root.is_open() => String::new(),
+                None => ", not available yet".to_owned(),
+            };
             writeln!(banner, "           /media/{name}{file} is {source}{state}")?;
         }
         writeln!(banner, "  data     {}", self.data.display())?;
+        if library.bucket_cache().is_some() {
+            writeln!(banner, "  cache    {}", settings.cache_folder(&self.data).display())?;
+        }
         if find_program("ffmpeg").is_none() {
             let need = "files play without it, images and renditions need it";
             writeln!(banner, "  missing  ffmpeg: {need}")?;
