@@ -23,8 +23,8 @@ const OPEN_MAX: Duration = Duration::from_secs(30);
 const SUCCEEDED: usize = 0;
 const FAILED: usize = 1;
 
-/// Opens when at least 20 responses in 10 s failed, and half of all, for 1 s at first. Then one request at a time may
-/// probe the bucket: if it succeeds, the breaker closes, else it opens for twice as long, up to 30 s.
+/// Opens when at least 20 responses in 10 s failed, and half of all, for 1 s at first. Then one request at a
+/// time may probe the bucket: if it succeeds, the breaker closes, else it opens for twice as long, up to 30 s.
 #[derive(Debug)]
 pub(super) struct Breaker(Mutex<State>);
 

@@ -27,6 +27,7 @@ use super::{
     error::{AttemptError, FetchError},
     flight::{Claim, End, Flights},
     listing::{self, Page},
+    permits::RequestPermit,
     retry::{Body, Requests},
     transfer::Transfer,
     transport,
@@ -194,7 +195,7 @@ impl Fetcher {
         Ok(object)
     }
 
-    /// The first and the last MiB of an object, of the same state.
+    /// The first and, if a request for it is free, the last MiB of an object, of the same state.
     async fn ends(
         &self,
         key: &Arc<str>,
@@ -202,20 +203,22 @@ impl Fetcher {
         client: ClientKey,
         until: Instant,
     ) -> Result<(Body, Option<Body>), AttemptError> {
-        let get = |part| {
+        let requests = &self.requests;
+        let get = |part, permit: RequestPermit| {
             let ask = Ask { key: Arc::clone(key), part, state: None };
-            async move {
-                let permit = timeout_at(until, self.requests.permits.acquire(client)).await;
-                let permit = permit.map_err(|_| AttemptError::Silent)?;
-                Ok(self.requests.get(&ask, until).await?.holding(permit))
-            }
+            async move { requests.get(&ask, until).await.map(|body| body.holding(permit)) }
         };
-        let head = get(Part::Range(0..UNIT_BYTES));
-        if size.is_some_and(|size| size <= UNIT_BYTES) {
+        let permit = timeout_at(until, requests.permits.acquire(client)).await;
+        let permit = permit.map_err(|_| AttemptError::Silent)?;
+        let head = get(Part::Range(0..UNIT_BYTES), permit);
+        let is_small = size.is_some_and(|size| size <= UNIT_BYTES);
+        // Without waiting: opens that wait for a second permit while they hold one could wait for each other.
+        let permit = if is_small { None } else { requests.permits.try_acquire() };
+        let Some(permit) = permit else {
             return Ok((head.await?, None));
-        }
-        let (head, tail) = futures::join!(head, get(Part::Last(UNIT_BYTES)));
-        let (head, tail) = (head?, tail?);
+        };
+        let tail = get(Part::Last(UNIT_BYTES), permit);
+        let (head, tail) = futures::try_join!(head, tail)?;
         let is_same = |one: &Opened, other: &Opened| {
             (&one.etag, one.size, &one.version_id) == (&other.etag, other.size, &other.version_id)
         };

@@ -1,4 +1,5 @@
 //! Buckets: objects of an S3 server as the library.
 
 mod cache; // the cache on local disk
+mod fetching;
 mod serving; // what a server sends of a bucket

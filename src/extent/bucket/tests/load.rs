@@ -52,6 +52,22 @@ async fn a_thousand_opens_of_an_object_are_two_requests_and_have_one_result() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_opens_than_requests_are_allowed_do_not_wait_for_each_other() {
+    let bucket = Bucket::new(4 * MIB, |bucket, request| after_ms(1000, bucket.right(request)));
+    let fetcher = bucket.fetcher_with(false);
+    let opens = (0..200).map(|number| {
+        let fetcher = &fetcher;
+        async move {
+            let key = format!("{number}.mp4");
+            fetcher.open(&key, None, |_| Memory::new(4 * MIB)).await.expect("it is there")
+        }
+    });
+    let start = Instant::now();
+    assert_eq!(join_all(opens).await.len(), 200);
+    assert!(start.elapsed() <= Duration::from_secs(7), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_failure_is_that_of_all_who_wait() {
     let bucket = Bucket::new(MIB, |_, _| after_ms(30, status(503, "")));
     let (fetcher, sink, object) = (bucket.fetcher(), Memory::new(MIB), bucket.opened());

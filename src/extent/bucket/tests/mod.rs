@@ -46,11 +46,13 @@ struct Received {
     fields: HashMap<String, String>,
 }
 
+type Respond = dyn Fn(&Bucket, &Received) -> Vec<Step> + Send + Sync;
+
 /// An object, and how the bucket responds.
 struct Bucket {
     size: usize,
     received: Mutex<Vec<Received>>,
-    respond: Box<dyn Fn(&Self, &Received) -> Vec<Step> + Send + Sync>,
+    respond: Box<Respond>,
 }
 
 impl Received {
@@ -242,8 +244,8 @@ impl Sink for Memory {
 
     async fn store(&self, offset: u64, stored: Bytes) -> io::Result<()> {
         let end = offset + stored.len() as u64;
-        assert!(offset % CHUNK_BYTES == 0, "a store at {offset}");
-        assert!(end % CHUNK_BYTES == 0 || end == self.size as u64, "a store up to {end}");
+        assert!(offset.is_multiple_of(CHUNK_BYTES), "a store at {offset}");
+        assert!(end.is_multiple_of(CHUNK_BYTES) || end == self.size as u64, "a store up to {end}");
         assert!(stored == bytes(offset as usize, stored.len()), "wrong bytes at {offset}");
         let chunks = (offset / CHUNK_BYTES) as usize..end.div_ceil(CHUNK_BYTES) as usize;
         self.present.lock().unwrap()[chunks].fill(true);
