@@ -208,7 +208,7 @@ impl Cache {
     /// Reads a shelf that is in the folder. The caller holds the gate.
     fn load(&self, key: ShelfKey, len: u64) -> io::Result<Option<Shelf>> {
         let Some(file) = self.folder.open_shelf(&key)? else { return Ok(None) };
-        let shelf = Shelf::load(file, key, len, &self.pool)?;
+        let shelf = Shelf::load(file.into(), key, len, &self.pool)?;
         if shelf.is_none() {
             self.count_corrupt(&key, 1);
             self.folder.remove_shelf(&key)?;
@@ -217,7 +217,7 @@ impl Cache {
     }
 
     fn create(&self, key: ShelfKey, len: u64) -> io::Result<Shelf> {
-        let created = Shelf::create(self.folder.create_shelf(&key)?, key, len, &self.pool);
+        let created = Shelf::create(self.folder.create_shelf(&key)?.into(), key, len, &self.pool);
         if created.is_err() {
             // Nothing counts a file without a page.
             let _ = self.folder.remove_shelf(&key);
@@ -264,7 +264,9 @@ impl Cache {
         if self.open.get(&key).is_none() && !self.policy.contains(&key) {
             let shelf = self.load(key, u64::MAX)?;
             match shelf.map_or(0, |shelf| shelf.chunks()) {
-                0 => self.folder.remove_shelf(&key)?,
+                0 => {
+                    self.folder.remove_shelf(&key)?;
+                }
                 chunks => self.policy.admit_found(key, chunks),
             }
         }
@@ -286,10 +288,14 @@ impl Cache {
                 // Closed here, if it is not in use, so that its blocks are free at once.
                 Arc::into_inner(shelf).into_iter().for_each(Shelf::close);
             }
-            if let Err(error) = self.folder.remove_shelf(&key) {
-                tracing::warn!(%error, "cannot remove a file of the cache");
+            match self.folder.remove_shelf(&key) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let bytes = u64::from(chunks) * CHUNK_BYTES;
+                    self.evicted_bytes.fetch_add(bytes, Ordering::Relaxed);
+                }
+                Err(error) => tracing::warn!(%error, "cannot remove a file of the cache"),
             }
-            self.evicted_bytes.fetch_add(u64::from(chunks) * CHUNK_BYTES, Ordering::Relaxed);
         }
     }
 

@@ -135,20 +135,19 @@ impl CacheFolder {
     }
 
     /// Removes the file of a shelf, and the directory of its object if that is empty then. Who has the file
-    /// open keeps its bytes.
-    pub fn remove_shelf(&self, key: &ShelfKey) -> io::Result<()> {
-        let directory = match self.open_directory(&key.object) {
-            Err(Errno::NOENT) => return Ok(()),
-            directory => directory?,
-        };
-        match fs::unlinkat(&directory, key.number.to_string(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            error => error?,
+    /// open keeps its bytes. False if there is none.
+    pub fn remove_shelf(&self, key: &ShelfKey) -> io::Result<bool> {
+        let removed = self.open_directory(&key.object).and_then(|directory| {
+            fs::unlinkat(directory, key.number.to_string(), AtFlags::empty())
+        });
+        match removed {
+            Err(Errno::NOENT) => return Ok(false),
+            removed => removed?,
         }
         let upper = self.open_upper(&key.object)?;
         // It fails unless the directory is empty.
         let _ = fs::unlinkat(upper, key.object.to_string(), AtFlags::REMOVEDIR);
-        Ok(())
+        Ok(true)
     }
 
     /// Calls a function with each name of a shelf in the folder, until it breaks.
@@ -284,8 +283,8 @@ mod tests {
         let file = fs::metadata(path(&folder, &KEY)).expect("a file");
         assert_eq!(file.permissions().mode() & 0o777, 0o600);
         for key in [KEY, other] {
-            folder.remove_shelf(&key).expect("removed");
-            folder.remove_shelf(&key).expect("it is removed already");
+            assert!(folder.remove_shelf(&key).expect("removed"));
+            assert!(!folder.remove_shelf(&key).expect("it is removed already"));
         }
         assert!(names(&folder).is_empty());
         assert!(!path(&folder, &KEY).parent().expect("a directory").exists());

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::{extent::disk::Unavailable, shares::ClientKey};
 
+/// The most attempts to store bytes in a shelf that the cache evicts at the same time.
+const STORE_TRIES: usize = 4;
+
 /// The part of an object that is in the cache. A copy of it is the same.
 #[derive(Clone, Debug)]
 pub struct CachedObject {
@@ -119,18 +122,21 @@ impl CachedObject {
         if self.cache.is_full() {
             return Err(self.cache.refuse());
         }
-        match self.try_store(part, bytes) {
-            Ok(true) => return Ok(()),
-            Err(error) if !is_full(&error) => return Err(error),
-            Err(_full) => self.cache.make_room(bytes.len() as u64),
-            // Evicted in the meantime: another file takes its place.
-            Ok(false) => {}
+        let mut has_made_room = false;
+        for _ in 0..STORE_TRIES {
+            match self.try_store(part, bytes) {
+                Ok(true) => return Ok(()),
+                Err(error) if !is_full(&error) => return Err(error),
+                Err(_full) if has_made_room => return Err(self.cache.refuse()),
+                Err(_full) => {
+                    self.cache.make_room(bytes.len() as u64);
+                    has_made_room = true;
+                }
+                // Another file takes the place of the evicted one.
+                Ok(false) => {}
+            }
         }
-        match self.try_store(part, bytes) {
-            Ok(true) => Ok(()),
-            Err(error) if !is_full(&error) => Err(error),
-            Err(_) | Ok(false) => Err(self.cache.refuse()),
-        }
+        Err(io::Error::new(io::ErrorKind::StorageFull, "the cache evicted the bytes as they came"))
     }
 
     /// Stores bytes. False if the cache has evicted the shelf by then, so that nothing finds them.
@@ -206,15 +212,12 @@ fn is_full(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Duration};
+    use std::{collections::BTreeSet, os::unix::fs::FileExt as _, time::Duration};
 
     use proptest::prelude::*;
     use tempfile::TempDir;
 
-    use super::{
-        super::{CacheSettings, shelf},
-        *,
-    };
+    use super::{super::CacheSettings, *};
     use crate::extent::disk::DiskPoolSettings;
 
     /// Two shelves, of which the last one ends within a chunk.
@@ -240,8 +243,7 @@ mod tests {
 
     fn read(piece: &Piece, bytes: u64) -> Vec<u8> {
         let mut read = vec![0; usize::try_from(bytes).expect("few")];
-        shelf::read_exact(std::os::fd::AsFd::as_fd(&*piece.shelf), &mut read, piece.offset)
-            .expect("bytes");
+        piece.shelf.file().read_exact_at(&mut read, piece.offset).expect("bytes");
         read
     }
 

@@ -1,16 +1,18 @@
 //! A shelf: a sparse file that caches 16 MiB of one object.
 
 use std::{
+    fs::File,
     io,
     ops::Range,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::FileExt as _,
+    },
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
-
-use rustix::io::Errno;
 
 use super::{
     chunk_set::{self, ChunkSet, SHELF_CHUNKS},
@@ -34,7 +36,7 @@ pub(super) const SHELF_FILE_BYTES: u64 = SHELF_BYTES + PAGE_BYTES as u64;
 #[derive(Debug)]
 pub struct Shelf {
     /// `None` only at the end.
-    fd: Option<OwnedFd>,
+    file: Option<File>,
     pool: Arc<DiskPool>,
     key: ShelfKey,
     /// The bytes of the object on this shelf: fewer than [`SHELF_BYTES`] on the last one.
@@ -71,30 +73,30 @@ impl Shelf {
 
     /// The shelf of a new file, and its first page. Blocks.
     pub(super) fn create(
-        fd: OwnedFd,
+        file: File,
         key: ShelfKey,
         len: u64,
         pool: &Arc<DiskPool>,
     ) -> io::Result<Self> {
-        write_all(fd.as_fd(), &ShelfPage::EMPTY.encode(&key), SHELF_BYTES)?;
-        Ok(Self::new(fd, key, len, pool, &ShelfPage::EMPTY))
+        file.write_all_at(&ShelfPage::EMPTY.encode(&key), SHELF_BYTES)?;
+        Ok(Self::new(file, key, len, pool, &ShelfPage::EMPTY))
     }
 
     /// The shelf of a file. `None` if its page is not whole, or not of this shelf. Blocks.
     pub(super) fn load(
-        fd: OwnedFd,
+        file: File,
         key: ShelfKey,
         len: u64,
         pool: &Arc<DiskPool>,
     ) -> io::Result<Option<Self>> {
-        Ok(read_page(fd.as_fd(), &key)?.map(|page| Self::new(fd, key, len, pool, &page)))
+        Ok(read_page(&file, &key)?.map(|page| Self::new(file, key, len, pool, &page)))
     }
 
-    fn new(fd: OwnedFd, key: ShelfKey, len: u64, pool: &Arc<DiskPool>, page: &ShelfPage) -> Self {
+    fn new(file: File, key: ShelfKey, len: u64, pool: &Arc<DiskPool>, page: &ShelfPage) -> Self {
         static OPENED: AtomicU64 = AtomicU64::new(1);
         let len = len.min(SHELF_BYTES);
         Self {
-            fd: Some(fd),
+            file: Some(file),
             pool: Arc::clone(pool),
             key,
             len,
@@ -148,7 +150,7 @@ impl Shelf {
 
     /// Closes the file. Blocks.
     pub(super) fn close(mut self) {
-        self.fd = None;
+        self.file = None;
     }
 
     /// The number of chunks in the file.
@@ -205,7 +207,7 @@ impl Shelf {
     fn is_intact(&self, chunk: usize, buffer: &mut Vec<u8>) -> bool {
         let bytes = chunk_range(chunk..chunk + 1, self.len);
         buffer.resize(usize::try_from(bytes.end - bytes.start).unwrap_or(0), 0);
-        read_exact(self.as_fd(), buffer, bytes.start).is_ok()
+        self.file().read_exact_at(buffer, bytes.start).is_ok()
             && checksum(buffer) == self.checksums[chunk].load(Ordering::Acquire)
     }
 
@@ -237,7 +239,7 @@ impl Shelf {
     ) -> io::Result<u64> {
         let start = skipped * CHUNK_LEN;
         let len: usize = pieces.iter().map(|piece| piece.len()).sum();
-        write_all(self.as_fd(), &bytes[start..start + len], first as u64 * CHUNK_BYTES)?;
+        self.file().write_all_at(&bytes[start..start + len], first as u64 * CHUNK_BYTES)?;
         for (chunk, piece) in (first..).zip(pieces) {
             self.checksums[chunk].store(checksum(piece), Ordering::Release);
             self.ready.insert(chunk);
@@ -256,14 +258,18 @@ impl Shelf {
         }
         let chunks = self.listed();
         let checksums = self.checksums.each_ref().map(|crc| crc.load(Ordering::Acquire));
-        let written = rustix::fs::fdatasync(self.as_fd()).map_err(io::Error::from).and_then(|()| {
+        let written = self.file().sync_data().and_then(|()| {
             let page = ShelfPage { chunks, checksums }.encode(&self.key);
-            write_all(self.as_fd(), &page, SHELF_BYTES)
+            self.file().write_all_at(&page, SHELF_BYTES)
         });
         if written.is_err() {
             self.is_dirty.store(true, Ordering::Release);
         }
         written
+    }
+
+    pub(super) fn file(&self) -> &File {
+        self.file.as_ref().expect("a shelf is open until it is dropped")
     }
 
     /// The chunks in the file.
@@ -276,23 +282,23 @@ impl Shelf {
 
 impl AsFd for Shelf {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_ref().expect("a shelf is open until it is dropped").as_fd()
+        self.file().as_fd()
     }
 }
 
 impl Drop for Shelf {
     /// Closing can block while the kernel frees the blocks of an evicted shelf.
     fn drop(&mut self) {
-        if let Some(fd) = self.fd.take() {
-            self.pool.run_detached(ClientKey::Server, move || drop(fd));
+        if let Some(file) = self.file.take() {
+            self.pool.run_detached(ClientKey::Server, move || drop(file));
         }
     }
 }
 
-/// Reads the page of a shelf. `None` if it is not whole, or not of this shelf. Blocks.
-pub(super) fn read_page(file: BorrowedFd<'_>, key: &ShelfKey) -> io::Result<Option<ShelfPage>> {
+/// Reads the page of a shelf. `None` if it is not whole, or not of this shelf.
+fn read_page(file: &File, key: &ShelfKey) -> io::Result<Option<ShelfPage>> {
     let mut page = [0; PAGE_BYTES];
-    match read_exact(file, &mut page, SHELF_BYTES) {
+    match file.read_exact_at(&mut page, SHELF_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         read => read.map(|()| ShelfPage::decode(&page, key)),
     }
@@ -311,39 +317,4 @@ fn chunk_range(chunks: Range<usize>, len: u64) -> Range<u64> {
 /// The state under these locks is in atomics, which a panic leaves valid.
 fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::pwrite(file, bytes, offset) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                bytes = &bytes[written..];
-                offset += written as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Fills all of `into` with the bytes from `offset` on.
-pub(super) fn read_exact(
-    file: BorrowedFd<'_>,
-    mut into: &mut [u8],
-    mut offset: u64,
-) -> io::Result<()> {
-    while !into.is_empty() {
-        match rustix::io::pread(file, &mut *into, offset) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                into = &mut into[read..];
-                offset += read as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }
