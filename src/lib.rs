@@ -22,6 +22,7 @@
 //! sys               operating system calls: the only unsafe code
 //! background        bounded calls on the runtime beside the I/O threads
 //! shares            fair shares of clients in bounded resources
+//! tls               TLS of outgoing connections
 //! config telemetry  import nothing of ours but `named`
 //! named             closed lists of values with names
 //! ```
@@ -45,6 +46,7 @@ pub mod store;
 pub mod sys;
 pub mod telemetry;
 pub mod titles;
+pub mod tls;
 pub mod transcode;
 pub mod webhooks;
 pub mod wire;

@@ -4,7 +4,7 @@ use std::{
     fmt::{self, Write as _},
     fs, io,
     num::NonZeroU32,
-    path::{Path, PathBuf},
+    path::Path,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -12,13 +12,18 @@ use std::{
 
 use super::{
     broken_files::{self, Checked},
+    check_bucket,
+    findings::Findings,
     print::print,
 };
 use crate::{
-    config::{NamedDir, Settings},
+    config::{NamedRootConfig, RootSource, Settings},
     store::DatabaseLocation,
     transcode::program::find_program,
 };
+
+/// Responses of a bucket that a check waits for in turn, and one more for its credentials.
+const BUCKET_RESPONSES: u32 = 5;
 
 /// Prints the address, roots and folders of a server with these settings.
 pub(super) fn run(settings: &Settings) -> Result<(), String> {
@@ -31,11 +36,11 @@ pub(super) fn run(settings: &Settings) -> Result<(), String> {
     let problems = write_report(&mut report, settings, &roots, &data).unwrap_or_default();
     print(&report).map_err(|error| error.to_string())?;
     if problems > 0 {
-        return Err(format!("{problems} of {} folders cannot be read", roots.len()));
+        return Err(format!("{problems} of {} roots cannot be read", roots.len()));
     }
     let (mut files, mut broken) = (0, 0);
-    for root in &roots {
-        let checked = check_files(settings, root).map_err(|error| error.to_string())?;
+    for dir in roots.iter().filter_map(|root| root.source.folder()) {
+        let checked = check_files(settings, dir).map_err(|error| error.to_string())?;
         files += checked.files;
         broken += checked.broken;
     }
@@ -46,13 +51,13 @@ pub(super) fn run(settings: &Settings) -> Result<(), String> {
     }
 }
 
-/// Reads all videos of a root, and prints those that are broken.
-fn check_files(settings: &Settings, root: &NamedDir) -> io::Result<Checked> {
+/// Reads all videos of a folder, and prints those that are broken.
+fn check_files(settings: &Settings, dir: &Path) -> io::Result<Checked> {
     let deadline = Duration::from_millis(settings.disk_deadline_ms.get());
     let grid_ms = u32::try_from(settings.segment_ms.get()).ok().and_then(NonZeroU32::new);
-    let checked = broken_files::check(&root.dir, grid_ms.unwrap_or(NonZeroU32::MIN), deadline);
+    let checked = broken_files::check(dir, grid_ms.unwrap_or(NonZeroU32::MIN), deadline);
     let Checked { files, broken, lines } = &checked;
-    let dir = root.dir.display();
+    let dir = dir.display();
     print(&format!("files   {files} in {dir}, {broken} broken\n{lines}"))?;
     Ok(checked)
 }
@@ -61,48 +66,71 @@ fn check_files(settings: &Settings, root: &NamedDir) -> io::Result<Checked> {
 fn write_report(
     report: &mut String,
     settings: &Settings,
-    roots: &[NamedDir],
+    roots: &[NamedRootConfig],
     data: &Path,
 ) -> Result<usize, fmt::Error> {
-    let deadline = Duration::from_millis(settings.disk_deadline_ms.get());
+    let disk_deadline = Duration::from_millis(settings.disk_deadline_ms.get());
+    let bucket_deadline = Duration::from_millis(settings.bucket_deadline_ms.get());
     // All at the same time, so that several that hang cost one deadline.
-    let listed: Vec<_> = roots.iter().map(|root| list_in_thread(root.dir.clone())).collect();
+    let examined: Vec<_> =
+        roots.iter().map(|root| examine(&root.source, bucket_deadline)).collect();
     let begun = Instant::now();
     let mut problems = 0;
-    for (NamedDir { name, dir, .. }, listed) in roots.iter().zip(listed) {
+    for (NamedRootConfig { name, source, .. }, findings) in roots.iter().zip(examined) {
         let prefix = name.as_ref().map_or("/media/".to_owned(), |name| format!("/media/{name}/"));
-        let problem = match listed.recv_timeout(deadline.saturating_sub(begun.elapsed())) {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_elapsed) => Some(format!("does not respond within {} ms", deadline.as_millis())),
+        let deadline = match source {
+            RootSource::Folder(_) => disk_deadline,
+            // It has a deadline of its own for each response, and names the one that is late.
+            RootSource::Bucket(_) => bucket_deadline.saturating_mul(BUCKET_RESPONSES),
         };
+        let findings = findings.recv_timeout(deadline.saturating_sub(begun.elapsed()));
+        let Findings { problem, notes } = findings.unwrap_or_else(|_elapsed| Findings {
+            problem: Some(format!("does not respond within {} ms", deadline.as_millis())),
+            notes: Vec::new(),
+        });
         match problem {
-            None => writeln!(report, "{prefix}  from  {}", dir.display())?,
+            None => writeln!(report, "{prefix}  from  {source}")?,
             Some(problem) => {
-                writeln!(report, "{prefix}  from  {}: {problem}", dir.display())?;
+                writeln!(report, "{prefix}  from  {source}: {problem}")?;
                 problems += 1;
             }
+        }
+        for note in notes {
+            writeln!(report, "        {note}")?;
         }
     }
     writeln!(report, "listen  {}", settings.listen)?;
     writeln!(report, "data    {}", data.display())?;
+    if roots.iter().any(|root| root.source.folder().is_none()) {
+        writeln!(report, "cache   {}", settings.cache_folder(data).display())?;
+    }
     let ffmpeg = find_program("ffmpeg").map(|program| program.display().to_string());
     writeln!(report, "ffmpeg  {}", ffmpeg.as_deref().unwrap_or("not found"))?;
     Ok(problems)
 }
 
-/// Lists a folder, or opens a file, in a thread of its own, which may hang.
-fn list_in_thread(path: PathBuf) -> mpsc::Receiver<io::Result<()>> {
-    let (sender, listed) = mpsc::channel();
+/// Examines a root in a thread of its own, which may hang. A response of a bucket may take so long.
+fn examine(source: &RootSource, bucket_deadline: Duration) -> mpsc::Receiver<Findings> {
+    let (sender, findings) = mpsc::channel();
+    let source = source.clone();
     thread::spawn(move || {
-        // The first entry: opening alone succeeds on some disks that hang.
-        let first = match fs::read_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                fs::File::open(&path).map(drop)
-            }
-            entries => entries.and_then(|mut entries| entries.next().transpose()).map(drop),
-        };
-        sender.send(first)
+        sender.send(match source {
+            RootSource::Folder(dir) => Findings {
+                problem: list(&dir).err().map(|error| error.to_string()),
+                notes: Vec::new(),
+            },
+            RootSource::Bucket(bucket) => check_bucket::examine(&bucket, bucket_deadline),
+        })
     });
-    listed
+    findings
+}
+
+/// Reads the first entry of a folder: opening alone succeeds on some disks that hang. Opens a file.
+fn list(path: &Path) -> io::Result<()> {
+    match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            fs::File::open(path).map(drop)
+        }
+        entries => entries.and_then(|mut entries| entries.next().transpose()).map(drop),
+    }
 }

@@ -22,7 +22,7 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Serve one or more folders, or a single file.
+    /// Serve one or more folders or buckets, or a single file.
     Serve(ServeArgs),
     /// Run jobs (images, renditions) for a server, besides the worker that `serve` starts.
     ///
@@ -31,9 +31,9 @@ pub(super) enum Command {
     /// Run a program in a sandbox.
     #[command(hide = true)]
     Sandbox(Confinement),
-    /// Check the configuration, the folders and the videos in them, and print what a server would serve.
+    /// Check the configuration, the folders, the videos in them and the buckets, and print what a server would serve.
     ///
-    /// Exit status: 0 if all can be read and played, else 1.
+    /// Exit status: 0 if all can be read and played, else 1. The videos of a bucket are not read.
     Check(ServeArgs),
     /// Report the contents of a video file, its problems, and the players that play it.
     ///
@@ -56,10 +56,10 @@ pub(super) enum Command {
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct ServeArgs {
-    /// Folders with videos, or a video file.
+    /// Folders with videos, a video file, or buckets: s3://bucket or s3://bucket/prefix.
     ///
     /// With one, its files are below /media/. With several, paths begin with the name of a folder, which
-    /// name=DIR sets. Of a file, only this title is served, with its subtitles and renditions beside it.
+    /// name=DIR or name=s3://… sets. Of a file, only this title is served, with its subtitles and renditions beside it.
     #[arg(value_name = "DIR", value_hint = clap::ValueHint::AnyPath)]
     pub(super) roots: Vec<RootConfig>,
     #[command(flatten)]
@@ -80,7 +80,7 @@ const USUAL_KEYS: [&str; 7] =
     ["listen", "data", "access_log", "api_token_file", "allowed_hosts", "log", "auto_renditions"];
 
 /// The settings that a worker uses. It accepts all, because it gets the arguments of its server.
-const WORKER_KEYS: [&str; 25] = [
+const WORKER_KEYS: [&str; 30] = [
     "data",
     "log",
     "log_format",
@@ -91,6 +91,11 @@ const WORKER_KEYS: [&str; 25] = [
     "revalidate_ms",
     "write_quiet_ms",
     "body_buffers_mib",
+    "cache_mib",
+    "bucket_trust_s",
+    "bucket_deadline_ms",
+    "bucket_requests",
+    "bucket_hedge",
     "segment_ms",
     "index_cache_mib",
     "database",
@@ -109,7 +114,8 @@ const WORKER_KEYS: [&str; 25] = [
 ];
 
 /// The settings whose effect `check` shows. It accepts and checks all.
-const CHECK_KEYS: [&str; 5] = ["listen", "data", "disk_deadline_ms", "segment_ms", "database"];
+const CHECK_KEYS: [&str; 7] =
+    ["listen", "data", "cache", "disk_deadline_ms", "bucket_deadline_ms", "segment_ms", "database"];
 
 /// The command line, with the settings in each command's help that the command uses.
 pub(super) fn command() -> clap::Command {

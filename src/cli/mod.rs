@@ -2,7 +2,9 @@
 
 mod broken_files;
 mod check;
+mod check_bucket;
 mod command_line;
+mod findings;
 mod generate;
 mod health;
 mod inspect;
@@ -13,7 +15,7 @@ mod report_text;
 mod sandbox;
 mod version;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{error::Error as _, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{
     Arg,
@@ -119,6 +121,17 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
                 print_error(format_args!(
                     "no command, folder or file is named {name}; {next_step}"
                 ));
+                return ExitCode::from(EXIT_USAGE);
+            }
+        }
+        // The URL of a bucket may have a secret in front of its name.
+        ErrorKind::ValueValidation => {
+            if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+                && value.contains("s3://")
+                && value.contains('@')
+                && let Some(reason) = error.source()
+            {
+                print_error(reason);
                 return ExitCode::from(EXIT_USAGE);
             }
         }

@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use super::{
     listen::ListenAddress,
+    root::RootConfig,
     value::{
         AccessLogFormat, EmbedOrigins, FieldValue, Hosts, LogDirectives, LogFormat, Origins,
-        RenditionPolicy, RootConfig, Sandboxing, WebhookConfig, Within,
+        RenditionPolicy, Sandboxing, WebhookConfig, Within,
     },
 };
 
@@ -196,6 +197,21 @@ settings! {
     fixed rescan_s("HEADWATER_RESCAN_S"): Within<1, 604_800> = "600";
     /// Serve files other than media too, as attachments.
     live serve_other_files("HEADWATER_SERVE_OTHER_FILES"): bool = "false";
+
+    /// Folder of the cache of buckets, for one process alone; on a local disk. Default: cache in the data folder.
+    fixed cache("HEADWATER_CACHE"): PathBuf;
+    /// Maximum size of the cache of buckets, in MiB; what was not used for the longest time goes first.
+    fixed cache_mib("HEADWATER_CACHE_MIB"): Within<64, 1_073_741_824> = "10240";
+    /// Time for which the size and the ETag of an object are trusted, in seconds: a replaced object is noticed after at most so long.
+    fixed bucket_trust_s("HEADWATER_BUCKET_TRUST_S"): Within<1, 86_400> = "60";
+    /// Time that a request waits for a bucket, retries included, in milliseconds; then it fails with 503.
+    fixed bucket_deadline_ms("HEADWATER_BUCKET_DEADLINE_MS"): Within<100, 600_000> = "10000";
+    /// Maximum number of concurrent requests to the bucket of a root; those that a viewer waits for come first.
+    fixed bucket_requests("HEADWATER_BUCKET_REQUESTS"): Within<1, 10_000> = "64";
+    /// Part of an object that is fetched ahead of a viewer who reads it in order, in MiB; 0 fetches nothing ahead.
+    fixed bucket_ahead_mib("HEADWATER_BUCKET_AHEAD_MIB"): Within<0, 1_024> = "8";
+    /// Send a request to a bucket a second time when its response is late, and take the response that comes first; at most one in twenty.
+    fixed bucket_hedge("HEADWATER_BUCKET_HEDGE"): bool = "true";
 
     /// Target duration of HLS and DASH segments, in milliseconds. A segment extends from one key frame to the first that is at least so much later.
     fixed segment_ms("HEADWATER_SEGMENT_MS"): Within<500, 60_000> = "6000";

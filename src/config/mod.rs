@@ -10,6 +10,7 @@ pub mod keys;
 pub mod listen;
 #[cfg(test)]
 mod reference;
+pub mod root;
 mod unknown_key;
 pub mod value;
 
@@ -17,10 +18,10 @@ use std::path::{Component, Path, PathBuf};
 
 pub use keys::{KEYS, Key, Layer, Settings};
 pub use listen::{ListenAddress, local_address};
+pub use root::{BucketConfig, RootConfig, RootName, RootSource};
 pub use unknown_key::similar;
 pub use value::{
-    AccessLogFormat, LogFormat, RenditionPolicy, RootConfig, RootName, Sandboxing, WebhookConfig,
-    WebhookEvent,
+    AccessLogFormat, LogFormat, RenditionPolicy, Sandboxing, WebhookConfig, WebhookEvent,
 };
 
 /// The least part of the cache of indices for clips, in bytes, unless that is more than a quarter.
@@ -52,11 +53,11 @@ pub enum ConfigError {
 
 /// A root with its name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NamedDir {
+pub struct NamedRootConfig {
     /// First component of its titles' paths; `None` if it is the only root.
     pub name: Option<String>,
-    /// The folder.
-    pub dir: PathBuf,
+    /// The folder or the bucket.
+    pub source: RootSource,
     /// Whether writers overwrite its files in place.
     pub is_overwritten: bool,
 }
@@ -70,13 +71,11 @@ impl Layer {
         let mut layer: Self = toml::from_str(&text)
             .map_err(|error| ConfigError::Parse { path: owned(), error: Box::new(error) })?;
         let base = path.parent().unwrap_or(Path::new(""));
-        let paths =
-            [&mut layer.data, &mut layer.ui_dir, &mut layer.api_token_file].into_iter().flatten();
-        let secrets = layer.webhook.iter_mut().map(|webhook| &mut webhook.secret_file);
-        for relative in paths.chain(layer.root.iter_mut().map(|root| &mut root.dir)).chain(secrets)
-        {
-            *relative = base.join(&relative);
-        }
+        let join = |relative: &mut PathBuf| *relative = base.join(&relative);
+        let Self { data, cache, ui_dir, api_token_file, .. } = &mut layer;
+        [data, cache, ui_dir, api_token_file].into_iter().flatten().for_each(join);
+        layer.root.iter_mut().for_each(|root| root.source.for_each_path(join));
+        layer.webhook.iter_mut().for_each(|webhook| join(&mut webhook.secret_file));
         if let Some(log) = layer.access_log.as_mut().filter(|log| log.as_os_str() != "-") {
             *log = base.join(&log);
         }
@@ -105,11 +104,12 @@ impl Settings {
     /// Makes all paths absolute: ffmpeg runs in a folder of its own.
     #[must_use]
     pub(super) fn with_absolute_paths(mut self) -> Self {
-        let files = [&mut self.data, &mut self.ui_dir, &mut self.api_token_file];
+        let Self { data, cache, ui_dir, api_token_file, .. } = &mut self;
+        let files = [data, cache, ui_dir, api_token_file];
         files.into_iter().flatten().for_each(make_absolute);
         let log = self.access_log.as_mut().filter(|log| log.as_os_str() != "-");
         log.into_iter().for_each(make_absolute);
-        self.roots.iter_mut().for_each(|root| make_absolute(&mut root.dir));
+        self.roots.iter_mut().for_each(|root| root.source.for_each_path(make_absolute));
         self.webhooks.iter_mut().for_each(|webhook| make_absolute(&mut webhook.secret_file));
         if let Some(file) = self.database.as_deref().and_then(sqlite_file) {
             let mut file = PathBuf::from(file);
@@ -132,35 +132,41 @@ impl Settings {
     }
 
     /// The roots with the names that their paths begin with: none when there is one root.
-    pub fn named_roots(&self) -> Result<Vec<NamedDir>, ConfigError> {
-        let named = |root: &RootConfig, name| NamedDir {
+    pub fn named_roots(&self) -> Result<Vec<NamedRootConfig>, ConfigError> {
+        let named = |root: &RootConfig, name| NamedRootConfig {
             name,
-            dir: root.dir.clone(),
+            source: root.source.clone(),
             is_overwritten: root.overwritten_in_place,
         };
         if let [only] = self.roots.as_slice() {
             return Ok(vec![named(only, None)]);
         }
-        let mut all: Vec<NamedDir> = Vec::new();
+        let mut all: Vec<NamedRootConfig> = Vec::new();
         for root in &self.roots {
-            let dir = root.dir.display();
+            let source = &root.source;
             let name = match &root.name {
                 Some(name) => name.to_string(),
-                None => own_name(&root.dir)
-                    .ok_or_else(|| format!("{dir} has no name of its own; say name={dir}"))
+                None => source
+                    .own_name()
+                    .ok_or_else(|| format!("{source} has no name of its own; say name={source}"))
                     .and_then(|name| match RootName::try_from(name) {
                         Ok(name) => Ok(name.to_string()),
-                        Err(why) => Err(format!("{why}; say name={dir}")),
+                        Err(why) => Err(format!("{why}; say name={source}")),
                     })
                     .map_err(ConfigError::Conflict)?,
             };
             if all.iter().any(|known| known.name.as_ref() == Some(&name)) {
-                let why = format!("two roots are named {name:?}; say other={dir}");
+                let why = format!("two roots are named {name:?}; say other={source}");
                 return Err(ConfigError::Conflict(why));
             }
             all.push(named(root, Some(name)));
         }
         Ok(all)
+    }
+
+    /// The folder of the cache of buckets: `--cache`, else one in the data folder.
+    pub fn cache_folder(&self, data: &Path) -> PathBuf {
+        self.cache.clone().unwrap_or_else(|| data.join("cache"))
     }
 
     /// The data folder: `--data`, else systemd's or XDG's, else one in the home directory.
@@ -240,7 +246,7 @@ mod tests {
     #[test]
     fn relative_paths_are_those_of_the_current_folder() {
         let here = std::env::current_dir().expect("a folder");
-        let text = "data = 'state'\ndatabase = 'sqlite:jobs.db'\naccess_log = 'log'\nui_dir = 'web'\n\
+        let text = "data = 'state'\ncache = 'cache'\ndatabase = 'sqlite:jobs.db'\naccess_log = 'log'\nui_dir = 'web'\n\
                     api_token_file = 'token'\n[[root]]\ndir = 'films'";
         let settings =
             |text| Settings::from_layers(&[toml::from_str::<Layer>(text).expect("a layer")]);
@@ -250,7 +256,8 @@ mod tests {
         assert_eq!(relative.access_log, Some(here.join("log")));
         assert_eq!(relative.ui_dir, Some(here.join("web")));
         assert_eq!(relative.api_token_file, Some(here.join("token")));
-        assert_eq!(relative.roots[0].dir, here.join("films"));
+        assert_eq!(relative.roots[0].source.folder(), Some(&*here.join("films")));
+        assert_eq!(relative.cache_folder(Path::new("/srv")), here.join("cache"));
         let database = format!("sqlite:{}", here.join("jobs.db").display());
         assert_eq!(relative.database, Some(database));
         let other = settings("access_log = '-'\ndatabase = 'postgres://db/x'");
@@ -307,7 +314,8 @@ mod tests {
         };
         let names = |roots: &[&str]| -> Result<Vec<_>, ConfigError> {
             let named = settings(roots).named_roots()?.into_iter();
-            Ok(named.map(|root| (root.name, root.dir)).collect())
+            let folder = |source: RootSource| source.folder().expect("a folder").to_owned();
+            Ok(named.map(|root| (root.name, folder(root.source))).collect())
         };
         assert_eq!(names(&["/tmp"]).expect("one"), [(None, "/tmp".into())]);
         assert_eq!(

@@ -14,11 +14,12 @@ const BEGIN: &str = "<!-- Generated from src/config/keys.rs. -->\n";
 const END: &str = "<!-- End of the generated part. -->\n";
 
 /// Headings, each with the first key below it.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 9] = [
     ("Server", "listen"),
     ("Connections", "io_threads"),
     ("Disks and memory", "disk_threads"),
     ("Library", "max_titles"),
+    ("Buckets", "cache"),
     ("Streams", "segment_ms"),
     ("Jobs", "database"),
     ("Caches and other origins", "file_max_age_s"),

@@ -1,4 +1,7 @@
-//! Unknown keys, and the known ones that were most likely meant.
+//! Errors of the parser of the file, for people: unknown keys with the known ones that were most likely meant, and no
+//! secrets.
+
+use super::root::NOT_SHOWN;
 
 /// The least similarity of a name that is worth a proposal, from 0 to 1.
 const SIMILARITY_MIN: f64 = 0.8;
@@ -13,6 +16,11 @@ pub fn similar<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> O
 /// The text of an error of the parser, with a proposal in place of the list of all keys.
 pub(super) fn explain(error: &toml::de::Error) -> String {
     let (text, message) = (error.to_string(), error.message());
+    if message.contains(NOT_SHOWN) {
+        // Without the line itself, which the parser shows, too.
+        let place = text.lines().next().unwrap_or_default();
+        return format!("{place}: {message}");
+    }
     // serde: unknown field `a`, expected one of `b`, `c`
     let Some(rest) = message.strip_prefix("unknown field `") else {
         return text;
@@ -45,6 +53,23 @@ mod tests {
             let explained = explain(&error);
             assert!(explained.contains(expected), "{explained}");
             assert!(explained.contains("line ") && !explained.contains("expected"), "{explained}");
+        }
+    }
+
+    #[test]
+    fn the_line_of_a_secret_is_not_shown() {
+        for text in
+            ["bucket = 's3://key:hunter2@media'", "endpoint = 'https://key:hunter2@s3.example'"]
+        {
+            let table = format!("[[root]]\nbucket = 's3://media'\n{text}");
+            let table =
+                if text.starts_with("bucket") { format!("[[root]]\n\n{text}") } else { table };
+            let explained = explain(&toml::from_str::<Layer>(&table).expect_err(text));
+            assert!(
+                explained.contains("line 3") && explained.contains("credentials"),
+                "{explained}"
+            );
+            assert!(!explained.contains("hunter2"), "{explained}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The type carries the allowed range, so that an error names the key, and in a file the line.
 
-use std::{fmt, ops::Deref, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use actix_web::http::Uri;
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,7 @@ macro_rules! checked_text {
             }
         }
 
-        impl Deref for $name {
+        impl std::ops::Deref for $name {
             type Target = str;
 
             fn deref(&self) -> &str {
@@ -98,6 +98,8 @@ checked_text! {
     |text| EnvFilter::try_new(text).is_ok(),
     "a level (error, warn, info, debug, trace) or a list of module=level"
 }
+
+pub(super) use checked_text;
 
 /// Whether a text is a list of origins separated by spaces.
 fn are_origins(text: &str) -> bool {
@@ -235,49 +237,6 @@ pub struct WebhookConfig {
     pub secret_file: PathBuf,
     /// Events to deliver.
     pub events: Vec<WebhookEvent>,
-}
-
-checked_text! {
-    /// The name of a root: one component of a path that people type.
-    RootName,
-    |text| {
-        !text.is_empty()
-            && !text.starts_with('.')
-            && !text.contains(['/', '\\'])
-            && !text.contains(char::is_control)
-    },
-    "the name of a root: one character at least, no slash, no leading dot, no control character"
-}
-
-/// A `[[root]]` table.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct RootConfig {
-    /// The folder.
-    pub dir: PathBuf,
-    /// First component of its titles' paths if there are several roots. Default: the folder's name.
-    pub name: Option<RootName>,
-    /// Whether writers overwrite files in place. The server then copies them for each viewer and
-    /// checks them after each read; from the page cache it would send a later write.
-    #[serde(default)]
-    pub overwritten_in_place: bool,
-}
-
-impl FromStr for RootConfig {
-    type Err = String;
-
-    /// Parses `DIR` or `name=DIR`. A name contains no slash.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, dir) = match text.split_once('=') {
-            Some((name, dir)) if !name.contains('/') => (Some(name), dir),
-            _ => (None, text),
-        };
-        if name == Some("") || dir.is_empty() {
-            return Err("it must be DIR or name=DIR".into());
-        }
-        let name = name.map(str::parse).transpose()?;
-        Ok(Self { dir: dir.into(), name, overwritten_in_place: false })
-    }
 }
 
 impl fmt::Display for Url {

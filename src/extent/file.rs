@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 
 use super::{
     ReadAt, ReadError, Source, Validator,
+    bucket::{Object, Shelf},
     disk::{self, DiskPool, Identity, Unavailable},
 };
 use crate::shares::ClientKey;
@@ -22,21 +23,34 @@ use crate::shares::ClientKey;
 pub enum File {
     /// A file on a disk.
     Disk(Arc<disk::File>),
+    /// An object of a bucket.
+    Object(Arc<Object>),
 }
 
 /// Bytes of a file that are behind one descriptor, for calls of the kernel.
 #[derive(Debug)]
 pub struct Piece<'f> {
-    fd: BorrowedFd<'f>,
+    holder: Holder<'f>,
     /// The offset of the first byte behind the descriptor.
     pub offset: u64,
     /// The number of bytes.
     pub len: u64,
 }
 
+/// What has the descriptor of a piece.
+#[derive(Debug)]
+enum Holder<'f> {
+    File(BorrowedFd<'f>),
+    /// Evicted or not, it has the bytes.
+    Shelf(Arc<Shelf>),
+}
+
 impl AsFd for Piece<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd
+        match &self.holder {
+            Holder::File(fd) => *fd,
+            Holder::Shelf(shelf) => shelf.as_fd(),
+        }
     }
 }
 
@@ -44,6 +58,12 @@ impl Piece<'_> {
     /// The first `len` bytes, as a range behind the descriptor.
     pub fn front(&self, len: u64) -> Range<u64> {
         self.offset..self.offset + len
+    }
+}
+
+impl From<Arc<Object>> for File {
+    fn from(object: Arc<Object>) -> Self {
+        Self::Object(object)
     }
 }
 
@@ -58,6 +78,7 @@ impl File {
     pub fn validator(&self) -> &Validator {
         match self {
             Self::Disk(file) => file.validator(),
+            Self::Object(object) => object.validator(),
         }
     }
 
@@ -65,6 +86,7 @@ impl File {
     pub fn identity(&self) -> &Identity {
         match self {
             Self::Disk(file) => file.identity(),
+            Self::Object(object) => object.identity(),
         }
     }
 
@@ -72,6 +94,7 @@ impl File {
     pub fn has_grown_within(&self, time: Duration) -> bool {
         match self {
             Self::Disk(file) => file.has_grown_within(time),
+            Self::Object(_) => false,
         }
     }
 
@@ -80,6 +103,7 @@ impl File {
     pub fn has_writer(&self) -> Option<bool> {
         match self {
             Self::Disk(file) => file.has_writer(),
+            Self::Object(_) => Some(false),
         }
     }
 
@@ -88,6 +112,7 @@ impl File {
     pub fn is_sendable(&self) -> bool {
         match self {
             Self::Disk(file) => file.is_sendable(),
+            Self::Object(object) => object.is_sendable(),
         }
     }
 
@@ -96,6 +121,7 @@ impl File {
     pub fn stop_sending(&self) {
         match self {
             Self::Disk(file) => file.stop_sending(),
+            Self::Object(object) => object.stop_sending(),
         }
     }
 
@@ -103,6 +129,7 @@ impl File {
     pub fn changeable(&self) -> Option<&disk::File> {
         match self {
             Self::Disk(file) => Some(file),
+            Self::Object(_) => None,
         }
     }
 
@@ -111,7 +138,12 @@ impl File {
         match self {
             Self::Disk(file) => {
                 let len = file.identity().size.saturating_sub(offset);
-                Some(Piece { fd: file.as_fd(), offset, len })
+                Some(Piece { holder: Holder::File(file.as_fd()), offset, len })
+            }
+            Self::Object(object) => {
+                let piece = object.piece(offset)?;
+                let holder = Holder::Shelf(piece.shelf);
+                Some(Piece { holder, offset: piece.offset, len: piece.bytes })
             }
         }
     }
@@ -122,15 +154,31 @@ impl File {
             // What is behind the end of a file that became shorter, the kernel reports.
             Self::Disk(file) => {
                 let len = range.end.saturating_sub(range.start);
-                Some(Piece { fd: file.as_fd(), offset: range.start, len })
+                Some(Piece { holder: Holder::File(file.as_fd()), offset: range.start, len })
+            }
+            Self::Object(_) => {
+                let piece = self.piece(range.start)?;
+                (piece.len >= range.end.saturating_sub(range.start)).then_some(piece)
             }
         }
     }
 
     /// Whether one descriptor holds all bytes of a range.
-    pub fn holds(&self, _range: &Range<u64>) -> bool {
+    pub fn holds(&self, range: &Range<u64>) -> bool {
         match self {
             Self::Disk(_) => true,
+            Self::Object(_) => self.whole_piece(range).is_some(),
+        }
+    }
+
+    /// A range that one descriptor holds, from an offset on or also before it; empty if none does.
+    pub fn held_from(&self, offset: u64) -> Range<u64> {
+        match self {
+            Self::Disk(_) => 0..u64::MAX,
+            Self::Object(object) => {
+                let bytes = object.piece(offset).map_or(0, |piece| piece.bytes);
+                offset..offset + bytes
+            }
         }
     }
 
@@ -139,6 +187,23 @@ impl File {
     pub fn check(&self) -> Result<(), ReadError> {
         match self {
             Self::Disk(file) => file.check(),
+            Self::Object(_) => Ok(()),
+        }
+    }
+
+    /// Announces the next read of a viewer who reads in order: an object fetches its front ahead.
+    pub fn expect(&self, range: &Range<u64>) {
+        match self {
+            Self::Disk(_) => {}
+            Self::Object(object) => object.expect(range),
+        }
+    }
+
+    /// Counts bytes that were sent of a piece.
+    pub fn record_sent(&self, bytes: u64) {
+        match self {
+            Self::Disk(_) => {}
+            Self::Object(object) => object.record_hit(bytes),
         }
     }
 
@@ -154,6 +219,7 @@ impl File {
                 let end = file.identity().size;
                 file.fill(move |fd| call(fd, &range, end))
             }
+            Self::Object(object) => object.fill(range, call),
         }
     }
 
@@ -203,12 +269,14 @@ impl File {
     fn pool(&self) -> &Arc<DiskPool> {
         match self {
             Self::Disk(file) => file.pool(),
+            Self::Object(object) => object.pool(),
         }
     }
 
     fn compute_pool(&self) -> &Arc<DiskPool> {
         match self {
             Self::Disk(file) => file.compute_pool(),
+            Self::Object(object) => object.compute_pool(),
         }
     }
 
@@ -216,6 +284,7 @@ impl File {
     pub async fn refreshed(&self) -> Result<Self, ReadError> {
         match self {
             Self::Disk(file) => Ok(Self::Disk(Arc::new(file.refreshed().await?))),
+            Self::Object(_) => Ok(self.clone()),
         }
     }
 
@@ -224,6 +293,7 @@ impl File {
     pub async fn read_appended(&self, range: Range<u64>) -> Result<Bytes, ReadError> {
         match self {
             Self::Disk(file) => file.read_appended(range).await,
+            Self::Object(object) => object.read(range).await,
         }
     }
 
@@ -246,12 +316,14 @@ impl Source for File {
     fn read_now(&self, range: Range<u64>) -> Result<Option<Bytes>, ReadError> {
         match self {
             Self::Disk(file) => file.read_now(range),
+            Self::Object(object) => object.read_now(&range),
         }
     }
 
     fn read(self: Arc<Self>, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> {
         match &*self {
             Self::Disk(file) => Arc::clone(file).read(range),
+            Self::Object(object) => object.read(range),
         }
     }
 
@@ -276,6 +348,7 @@ impl ReadAt for NonblockingReader<'_> {
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
         match self.0 {
             File::Disk(file) => file.nonblocking_reader().read_exact_at(offset, into),
+            File::Object(object) => object.read_exact_now(offset, into),
         }
     }
 }
@@ -288,6 +361,7 @@ impl ReadAt for BlockingReader<'_> {
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {
         match self.0 {
             File::Disk(file) => file.blocking_reader().read_exact_at(offset, into),
+            File::Object(object) => object.read_exact(offset, into),
         }
     }
 }

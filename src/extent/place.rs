@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     File,
+    bucket::BucketPlace,
     disk::{DiskPool, Entry, EntryKind, Names, OpenError, Root, Unavailable},
 };
 
@@ -16,6 +17,8 @@ use super::{
 pub enum Place {
     /// A folder.
     Folder(Arc<Root>),
+    /// A bucket, or the part of one below a prefix.
+    Bucket(Arc<BucketPlace>),
 }
 
 impl From<Arc<Root>> for Place {
@@ -24,12 +27,27 @@ impl From<Arc<Root>> for Place {
     }
 }
 
+impl From<Arc<BucketPlace>> for Place {
+    fn from(bucket: Arc<BucketPlace>) -> Self {
+        Self::Bucket(bucket)
+    }
+}
+
 impl Place {
-    /// The absolute path of a folder, without links once it is open. For logs, for watching and for programs
+    /// The bucket, if it is one.
+    pub fn bucket(&self) -> Option<&Arc<BucketPlace>> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Bucket(bucket) => Some(bucket),
+        }
+    }
+
+    /// The absolute path of a folder, without links once it is open, or the URL of a bucket. For logs, for watching and for programs
     /// that need a name; it never reaches a client.
     pub fn path(&self) -> PathBuf {
         match self {
             Self::Folder(folder) => folder.path(),
+            Self::Bucket(bucket) => bucket.path(),
         }
     }
 
@@ -37,6 +55,7 @@ impl Place {
     pub fn watchable(&self) -> Option<&Arc<Root>> {
         match self {
             Self::Folder(folder) => Some(folder),
+            Self::Bucket(_) => None,
         }
     }
 
@@ -44,6 +63,7 @@ impl Place {
     pub fn is_open(&self) -> bool {
         match self {
             Self::Folder(folder) => folder.is_open(),
+            Self::Bucket(bucket) => bucket.is_open(),
         }
     }
 
@@ -51,6 +71,7 @@ impl Place {
     pub fn pool(&self) -> &DiskPool {
         match self {
             Self::Folder(folder) => folder.pool(),
+            Self::Bucket(bucket) => bucket.pool(),
         }
     }
 
@@ -58,6 +79,7 @@ impl Place {
     pub fn compute_pool(&self) -> &DiskPool {
         match self {
             Self::Folder(folder) => folder.compute_pool(),
+            Self::Bucket(bucket) => bucket.compute_pool(),
         }
     }
 
@@ -66,6 +88,18 @@ impl Place {
     pub async fn reopen(&self) -> Result<io::Result<bool>, Unavailable> {
         match self {
             Self::Folder(folder) => folder.reopen().await,
+            Self::Bucket(bucket) => Ok(bucket.reopen().await),
+        }
+    }
+
+    /// Reads the listing of a bucket, from which its directories and names come. A folder needs none.
+    ///
+    /// # Errors
+    /// If the bucket cannot be listed.
+    pub async fn refresh(&self) -> io::Result<()> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::Bucket(bucket) => bucket.list_all().await,
         }
     }
 
@@ -74,6 +108,7 @@ impl Place {
     pub async fn list(&self, relative: &Path) -> Result<io::Result<Vec<Entry>>, Unavailable> {
         match self {
             Self::Folder(folder) => folder.list(relative).await,
+            Self::Bucket(bucket) => bucket.list(relative).await,
         }
     }
 
@@ -81,6 +116,7 @@ impl Place {
     pub async fn look_up(&self, path: &Path) -> Result<EntryKind, OpenError> {
         match self {
             Self::Folder(folder) => folder.look_up(path).await,
+            Self::Bucket(bucket) => bucket.look_up(path).await,
         }
     }
 
@@ -93,6 +129,7 @@ impl Place {
     ) -> Result<T, OpenError> {
         match self {
             Self::Folder(folder) => folder.names(relative, evaluate).await,
+            Self::Bucket(bucket) => bucket.names(relative, evaluate).await,
         }
     }
 
@@ -100,6 +137,7 @@ impl Place {
     pub async fn open_file(&self, path: &Path) -> Result<Arc<File>, OpenError> {
         match self {
             Self::Folder(folder) => Ok(Arc::new(folder.open_file(path).await?.into())),
+            Self::Bucket(bucket) => Ok(Arc::new(bucket.open_file(path).await?.into())),
         }
     }
 
@@ -107,6 +145,7 @@ impl Place {
     pub fn open_file_now(&self, path: &Path) -> Option<Arc<File>> {
         match self {
             Self::Folder(folder) => Some(Arc::new(folder.open_file_now(path)?.into())),
+            Self::Bucket(bucket) => Some(Arc::new(bucket.open_file_now(path)?.into())),
         }
     }
 
@@ -114,6 +153,7 @@ impl Place {
     pub fn forget(&self, relative: &Path) {
         match self {
             Self::Folder(folder) => folder.forget(relative),
+            Self::Bucket(bucket) => bucket.forget(relative),
         }
     }
 
@@ -121,6 +161,7 @@ impl Place {
     pub fn forget_below(&self, relative: &Path) {
         match self {
             Self::Folder(folder) => folder.forget_below(relative),
+            Self::Bucket(bucket) => bucket.forget_below(relative),
         }
     }
 
@@ -128,6 +169,7 @@ impl Place {
     pub fn forget_removed(&self) {
         match self {
             Self::Folder(folder) => folder.forget_removed(),
+            Self::Bucket(_) => {}
         }
     }
 }

@@ -9,6 +9,8 @@
 pub mod access_log;
 pub mod app;
 pub mod authorization;
+pub mod bucket_status;
+mod bucket_use;
 pub mod conditional;
 pub mod content;
 pub mod content_coding;

@@ -41,6 +41,7 @@ pub use sidecars::Sidecars;
 
 use crate::extent::{
     File, Place,
+    bucket::Cache,
     disk::{EntryKind, Identity, OpenError},
 };
 
@@ -110,6 +111,12 @@ impl Library {
     /// The roots in the order of the configuration.
     pub fn roots(&self) -> &[NamedRoot] {
         &self.roots
+    }
+
+    /// The cache of the roots that are buckets; `None` if none is.
+    pub fn bucket_cache(&self) -> Option<Arc<Cache>> {
+        let mut buckets = self.roots.iter().filter_map(|named| named.root.bucket());
+        buckets.next().map(|bucket| Arc::clone(bucket.cache()))
     }
 
     /// Opens the file of this path, in its present state. A file that the library does not serve is

@@ -30,14 +30,14 @@ impl Library {
     pub async fn keep_scanning(self: Arc<Self>, root: usize, interval: Duration) {
         let mut is_first = true;
         loop {
-            self.scan_root(root).await;
+            let is_listed = self.scan_root(root).await;
             if std::mem::take(&mut is_first) {
                 self.catalog.first_scan_finished();
             }
-            if self.roots()[root].root.is_open() {
-                self.wait_for_scan(root, interval).await;
-            } else {
-                Arc::clone(&self).open_when_available(root).await;
+            match (self.roots()[root].root.is_open(), is_listed) {
+                (true, true) => self.wait_for_scan(root, interval).await,
+                (true, false) => tokio::time::sleep(REOPEN_INTERVAL).await,
+                (false, _) => Arc::clone(&self).open_when_available(root).await,
             }
         }
     }
@@ -82,19 +82,24 @@ impl Library {
 
     /// Scans a root once, and removes titles that are gone.
     ///
-    /// An unreadable directory is logged, and its titles stay listed.
-    pub async fn scan_root(&self, root: usize) {
+    /// An unreadable directory is logged, and its titles stay listed. Returns whether the root could be listed
+    /// at all.
+    pub async fn scan_root(&self, root: usize) -> bool {
         let reopened = self.reopen_root(root).await;
         let named = &self.roots()[root];
         let path = named.root.path();
         if let Err(error) = reopened {
             warn!(root = %path.display(), %error, "cannot open the root, retrying");
-            return;
+            return false;
+        }
+        if let Err(error) = named.root.refresh().await {
+            warn!(root = %path.display(), %error, "cannot list the root, retrying");
+            return false;
         }
         if let Some(file) = named.only_file() {
             self.reconcile(root, Path::new(file)).await;
             self.log_scan(named, true);
-            return;
+            return true;
         }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
         let complete = self.scan_below(root, PathBuf::new(), scan).await;
@@ -107,6 +112,7 @@ impl Library {
             }
         }
         self.log_scan(named, complete);
+        true
     }
 
     /// Logs a scan: the first one for people, and the later ones for debugging.

@@ -10,7 +10,8 @@ use std::{
 
 use super::{Server, network_addresses::network_addresses, qr_code::qr_code};
 use crate::{
-    config::{NamedDir, local_address},
+    config::{NamedRootConfig, local_address},
+    http::bucket_status,
     library::{Library, MediaPath, NamedRoot},
     telemetry::build,
     transcode::program::find_program,
@@ -59,13 +60,21 @@ impl Server {
         };
         writeln!(banner, "  titles   {}{note}", catalog.len())?;
         let roots = settings.named_roots().unwrap_or_default();
-        for (NamedDir { name, dir, .. }, named) in roots.iter().zip(library.roots()) {
+        for (NamedRootConfig { name, source, .. }, named) in roots.iter().zip(library.roots()) {
             let name = name.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
             let file = named.only_file().map(|file| file.to_string_lossy()).unwrap_or_default();
-            let state = if named.root.is_open() { "" } else { ", not available yet" };
-            writeln!(banner, "           /media/{name}{file} is {}{state}", dir.display())?;
+            let state = match named.root.bucket().map(|bucket| bucket_status::trouble(bucket)) {
+                Some(None) => String::new(),
+                Some(Some(trouble)) => format!(", not available yet: {trouble}"),
+                None if named.root.is_open() => String::new(),
+                None => ", not available yet".to_owned(),
+            };
+            writeln!(banner, "           /media/{name}{file} is {source}{state}")?;
         }
         writeln!(banner, "  data     {}", self.data.display())?;
+        if library.bucket_cache().is_some() {
+            writeln!(banner, "  cache    {}", settings.cache_folder(&self.data).display())?;
+        }
         if find_program("ffmpeg").is_none() {
             let need = "files play without it, images and renditions need it";
             writeln!(banner, "  missing  ffmpeg: {need}")?;

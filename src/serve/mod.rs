@@ -4,6 +4,8 @@
 //! watching and calls over a millisecond; and a disk pool for each root.
 
 mod banner;
+pub mod bucket_settings;
+mod buckets;
 mod data_lock;
 mod descriptors;
 mod fact_indexer;
@@ -36,6 +38,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use self::{
+    buckets::CacheOf,
     data_lock::DataLock,
     descriptors::DescriptorPlan,
     job_system::JobSystem,
@@ -65,6 +68,9 @@ use crate::{
         listener::{self, ListenerSettings},
     },
 };
+
+/// The time to write down what is in the cache of buckets when the server stops.
+const CACHE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Threads of the background runtime for blocking calls: queries of the catalog, compression of text.
 const BLOCKING_THREADS: usize = 4;
@@ -118,7 +124,7 @@ impl Server {
         // A database that is down is retried; a URL that is wrong stays so.
         let database = DatabaseLocation::parse(settings.database.as_deref(), &data)?;
         let data_lock = DataLock::take(&data, &database)?;
-        let library = background.block_on(start::open_library(&settings))?;
+        let library = background.block_on(start::open_library(&settings, CacheOf::Server))?;
         let rescan = Duration::from_secs(settings.rescan_s.get());
         for root in 0..library.roots().len() {
             background.spawn(Arc::clone(&library).keep_watching(root));
@@ -193,6 +199,15 @@ impl Server {
         // Aborted responses log their lines first.
         drop(self.io_threads);
         self.access_log.finish();
+        // So that the next process finds what is in the cache.
+        let cache = self.site.titles.library.bucket_cache();
+        if let Some(cache) = cache {
+            let closing = self.background.spawn_blocking(move || cache.close());
+            let closed = async { tokio::time::timeout(CACHE_CLOSE_TIMEOUT, closing).await };
+            if self.background.block_on(closed).is_err() {
+                warn!("the disk of the cache did not respond in time");
+            }
+        }
         // A disk call that hangs must not block the exit.
         self.background.shutdown_background();
     }

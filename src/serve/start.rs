@@ -14,11 +14,15 @@ use std::{
 use futures::future::join_all;
 use tracing::warn;
 
-use super::descriptors::DescriptorPlan;
+use super::{
+    buckets::{CacheOf, open_bucket, open_cache},
+    descriptors::DescriptorPlan,
+};
 use crate::{
-    config::{ConfigError, NamedDir, Settings},
+    config::{ConfigError, NamedRootConfig, RootSource, Settings},
     extent::{
         Place,
+        bucket::SettingsError,
         disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     },
     library::{IndexCache, Library, NamedRoot, media_type},
@@ -43,6 +47,17 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The settings of a bucket cannot work.
+    #[error("{url}: {error}")]
+    Bucket {
+        /// The bucket's URL.
+        url: String,
+        /// Why.
+        error: SettingsError,
+    },
+    /// The cache of buckets cannot be opened. The reason names its folder.
+    #[error("{0}; choose another folder with --cache")]
+    Cache(io::Error),
     /// The data folder cannot be created.
     #[error("cannot use the data folder {}: {error}; choose another with --data", dir.display())]
     Data {
@@ -130,17 +145,36 @@ pub fn open_data(settings: &Settings) -> Result<PathBuf, StartError> {
     Ok(dir)
 }
 
-/// Opens the roots of the library, and fails if none can be opened. One that is missing or hangs is
-/// reported; the library opens it as soon as it is available. Scans nothing yet.
-pub async fn open_library(settings: &Settings) -> Result<Arc<Library>, StartError> {
+/// Opens the roots of the library, and fails if none can be opened. A folder that is missing or hangs, or a
+/// bucket that does not respond, is reported; the library opens it as soon as it is available. Scans nothing
+/// yet.
+pub async fn open_library(
+    settings: &Settings,
+    cache_of: CacheOf,
+) -> Result<Arc<Library>, StartError> {
     let buffers = Buffers::new(settings.body_buffers_mib.count().saturating_mul(1 << 20));
     let defaults = root_settings(settings);
-    let open = settings.named_roots()?.into_iter().map(|NamedDir { name, dir, is_overwritten }| {
-        let quiet_period = defaults.quiet_period.filter(|_| !is_overwritten);
-        let root_settings = RootSettings { quiet_period, ..defaults };
-        open_root(name, dir, buffers.clone(), root_settings)
+    let configured = settings.named_roots()?;
+    let cache = open_cache(settings, &configured, cache_of).await?;
+    let open = configured.into_iter().map(|NamedRootConfig { name, source, is_overwritten }| {
+        let (cache, buffers) = (cache.clone(), buffers.clone());
+        async move {
+            let config = match source {
+                RootSource::Folder(dir) => {
+                    let quiet_period = defaults.quiet_period.filter(|_| !is_overwritten);
+                    let root_settings = RootSettings { quiet_period, ..defaults };
+                    return Ok(open_root(name, dir, buffers, root_settings).await);
+                }
+                RootSource::Bucket(config) => config,
+            };
+            let cache = cache.expect("opened, because a root is a bucket");
+            let thread_name = name.clone().unwrap_or_else(|| "root".to_owned());
+            let place = open_bucket(&thread_name, &config, settings, cache, buffers).await?;
+            Ok((NamedRoot::new(name, place), None))
+        }
     });
-    let (roots, mut errors): (Vec<_>, Vec<_>) = join_all(open).await.into_iter().unzip();
+    let opened: Result<Vec<_>, StartError> = join_all(open).await.into_iter().collect();
+    let (roots, mut errors): (Vec<_>, Vec<_>) = opened?.into_iter().unzip();
     if errors.iter().all(Option::is_some)
         && let Some(error) = errors.iter_mut().find_map(Option::take)
     {

@@ -24,12 +24,15 @@ use crate::{
     extent::Place,
     jobs::{supervisor::KEEPALIVE_INTERVAL, worker::Worker},
     queue::Queue,
-    serve::start::{self, StartError},
+    serve::{
+        buckets::CacheOf,
+        start::{self, StartError},
+    },
     store::{Database, DatabaseError, DatabaseLocation, artifacts::ArtifactStore, identity},
     sys::sched::{self, Policy},
     telemetry,
     transcode::{
-        JobRunner,
+        JobRunner, LocalCopies,
         ffmpeg::{Ffmpeg, NotInstalled},
         sandbox::Policy as SandboxPolicy,
     },
@@ -107,7 +110,7 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
     DatabaseLocation::parse(settings.database.as_deref(), &data)?;
     // Without ffmpeg, a worker would only fail jobs that others can run.
     let ffmpeg = find_ffmpeg(settings.sandbox).await?;
-    let library = start::open_library(settings).await?;
+    let library = start::open_library(settings, CacheOf::Worker).await?;
     for (number, named) in library.roots().iter().enumerate() {
         if !named.root.is_open() {
             tokio::spawn(Arc::clone(&library).open_when_available(number));
@@ -133,6 +136,7 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
         deadline: Duration::from_secs(settings.job_deadline_s.get()),
         chunk_ms,
         idle_scheduling: settings.worker_idle,
+        local_copies: LocalCopies::default(),
     };
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),

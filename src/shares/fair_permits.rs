@@ -26,6 +26,13 @@ impl FairPermits {
         Self(Arc::new(Mutex::new(State { free: permits, waiting: FairQueue::default() })))
     }
 
+    /// A permit, if one is free.
+    pub fn try_acquire(&self) -> Option<FairPermit> {
+        let mut state = self.lock();
+        state.free = state.free.checked_sub(1)?;
+        Some(FairPermit(Some(self.clone())))
+    }
+
     /// Waits for a permit.
     pub async fn acquire(&self, client: ClientKey) -> FairPermit {
         let granted = {

@@ -10,7 +10,7 @@ mod repeat_limit;
 mod request_ids;
 
 pub use metrics::{
-    CacheUse, DiskPoolUse, Gauge, Histogram, JobsEnded, Metrics, ProcessUse, QueueDepth,
-    RequestTimer, Route, SentBy, Snapshot,
+    BucketCacheUse, BucketUse, CacheUse, DiskPoolUse, Gauge, Histogram, JobsEnded, Metrics,
+    ProcessUse, QueueDepth, RequestTimer, Route, SentBy, Snapshot,
 };
 pub use request_ids::RequestIds;

@@ -64,6 +64,7 @@ impl From<OpenError> for Error {
         match error {
             OpenError::NotFound => Self::NotFound,
             OpenError::Unavailable(cause) => Self::StorageUnavailable(cause),
+            OpenError::Refused(why) => Self::Unprocessable(why),
             OpenError::Io(cause) => Self::Internal(Box::new(cause)),
         }
     }

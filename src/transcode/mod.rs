@@ -17,4 +17,6 @@ mod runner;
 pub mod sandbox;
 
 pub use job_spec::{ImageSpec, JobSpec, Operation};
-pub use runner::{AUDIO_FILE, Failure, JobContext, JobRunner, NextStep, RENDITION_FILE};
+pub use runner::{
+    AUDIO_FILE, Failure, JobContext, JobRunner, LocalCopies, NextStep, RENDITION_FILE,
+};

@@ -20,7 +20,8 @@ use tokio::{
 };
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::{signature::Signed, tls};
+use super::signature::Signed;
+use crate::tls;
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,6 @@ mod deliver;
 mod delivery;
 mod enqueue;
 mod signature;
-mod tls;
 
 use std::{io, sync::Arc, time::Duration};
 

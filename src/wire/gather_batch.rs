@@ -36,6 +36,8 @@ impl GatherBatch {
         extents.get(first + 1)?;
         let mut batch: Option<Self> = None;
         let (mut source_count, mut count, mut bytes) = (0, 0, 0);
+        // What one descriptor has of the file.
+        let mut held = 0..0;
         // One slice is reserved for the bytes in memory before the batch.
         while count < SLICES_MAX - 1 {
             let Some(extent) = extents.get(first + count).filter(|e| e.len() < SHORT_BYTES) else {
@@ -43,13 +45,17 @@ impl GatherBatch {
             };
             if let Extent::Source { source, range } = extent {
                 let span = match &batch {
-                    None if !source.as_file().is_some_and(File::is_sendable) => break,
-                    None => range.clone(),
+                    None => {
+                        let file = source.as_file().filter(|file| file.is_sendable());
+                        let Some(file) = file else { break };
+                        held = file.held_from(range.start);
+                        range.clone()
+                    }
                     Some(batch) if !Arc::ptr_eq(&batch.source, source) => break,
                     Some(batch) => batch.span.start.min(range.start)..batch.span.end.max(range.end),
                 };
-                let is_held = || source.as_file().is_some_and(|file| file.holds(&span));
-                if span.end - span.start > SPAN_BYTES || !is_held() {
+                let is_held = held.start <= span.start && span.end <= held.end;
+                if span.end - span.start > SPAN_BYTES || !is_held {
                     break;
                 }
                 source_count += 1;

@@ -30,6 +30,7 @@ const LAYERS: [&str; 20] = [
     "sys",
     "background",
     "shares",
+    "tls",
     "telemetry",
     "config",
     "named",

@@ -23,6 +23,8 @@ pub struct Identity {
     changed: (i64, i64),
     /// Link count, mode and owners, whose changes move ctime without a write.
     attributes: (u64, u32, u32, u32),
+    /// The version of an object of a bucket, which its time does not decide.
+    object: Option<Version>,
 }
 
 /// The version of a file as every node with the same copy sees it: a hash of its size and its
@@ -46,6 +48,31 @@ impl Identity {
                 status.st_uid,
                 status.st_gid,
             ),
+            object: None,
+        }
+    }
+
+    /// Of an object in a bucket, by its address. The time has whole seconds: a listing has milliseconds, which
+    /// the object's own header fields lack.
+    pub fn of_object(
+        bucket: &str,
+        key: &str,
+        etag: &str,
+        size: u64,
+        modified: Option<SystemTime>,
+    ) -> Self {
+        let since_epoch =
+            modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let seconds = i64::try_from(since_epoch.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
+        let version = Version::from_object(etag, size);
+        Self {
+            device: hash(bucket.as_bytes()),
+            inode: hash(key.as_bytes()),
+            size,
+            modified: (seconds, 0),
+            changed: (0, 0),
+            attributes: (1, 0, 0, 0),
+            object: Some(version),
         }
     }
 
@@ -62,7 +89,7 @@ impl Identity {
 
     /// The version of the file in this state.
     pub fn version(&self) -> Version {
-        Version::new(self.size, self.modified)
+        self.object.unwrap_or_else(|| Version::new(self.size, self.modified))
     }
 
     /// Whether the file, its names and its attributes have not changed for this long. Programs can set
@@ -112,6 +139,13 @@ impl Version {
         Self(words.into_iter().fold(0, |state, word| mix(state ^ word)))
     }
 
+    /// The version of an object in a bucket: a hash of its ETag and its size. Its time is no part of it,
+    /// because it differs between copies and between the bucket's own responses.
+    pub fn from_object(etag: &str, size: u64) -> Self {
+        // Some servers leave the quotes out of listings.
+        Self(mix(hash(etag.trim_matches('"').as_bytes()) ^ mix(size)))
+    }
+
     /// The version of a result derived from the file in this version with a parameter.
     #[must_use]
     pub fn with(self, parameter: u64) -> Self {
@@ -128,6 +162,14 @@ impl Version {
     pub fn validator(self) -> Validator {
         Validator::new(&self.to_string())
     }
+}
+
+/// A hash of bytes that is published, as [`mix`] is.
+fn hash(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let state = words.iter().fold(0, |state, word| mix(state ^ u64::from_le_bytes(*word)));
+    let last = rest.iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte));
+    mix(mix(state ^ last) ^ bytes.len() as u64)
 }
 
 /// The finalizer of `SplitMix64` with its increment: a bijection that spreads every bit. Versions are
@@ -155,6 +197,27 @@ mod tests {
         let golden = Version::new(1_234_567, (1_700_000_000, 123_456_789));
         assert_eq!(golden.to_string(), "2cb989f8817e1c77");
         assert_eq!(golden.validator().as_bytes(), "\"2cb989f8817e1c77\"");
+    }
+
+    #[test]
+    fn the_version_of_an_object_never_changes_and_depends_on_nothing_but_etag_and_size() {
+        let etag = "\"9b2cf535f27731c974343645a3985328-3\"";
+        let golden = Version::from_object(etag, 1_234_567);
+        assert_eq!(golden.to_string(), "7c25de49d9c3eb62");
+        assert_eq!(golden, Version::from_object(etag.trim_matches('"'), 1_234_567));
+        assert_ne!(golden, Version::from_object(etag, 1_234_568));
+        assert_ne!(
+            golden,
+            Version::from_object("\"9b2cf535f27731c974343645a3985329-3\"", 1_234_567)
+        );
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let of = |bucket, key, time| Identity::of_object(bucket, key, etag, 1_234_567, time);
+        let one = of("http://s3/films", "a.mp4", Some(time));
+        assert_eq!(one.version(), golden);
+        assert_eq!(one, of("http://s3/films", "a.mp4", Some(time - Duration::from_millis(123))));
+        for other in [of("http://s3/films", "b.mp4", None), of("http://s3/film", "a.mp4", None)] {
+            assert!(other != one && !other.same_file(&one) && other.version() == golden);
+        }
     }
 
     #[test]

@@ -17,13 +17,13 @@ mod pool;
 mod reader;
 mod root;
 #[cfg(test)]
-mod testing;
+pub(in crate::extent) mod testing;
 mod watched_directories;
 
 pub use buffers::{BUFFER_BYTES, Buffers};
 pub use file::File;
 pub use identity::{Identity, Version};
-pub use names::{Names, parent_directory, split_stem};
+pub use names::{NAMES_BUDGET_BYTES, Names, NamesLength, parent_directory, split_stem};
 pub use open_files::OpenError;
 pub use page_references::{PageReferences, keep_open_at_most};
 pub use plain::PlainFile;

@@ -15,7 +15,7 @@ use crate::{shares::ClientKey, sys::file::Links};
 
 /// Memory for the names of all directories of a root together, in bytes. A larger directory is read for
 /// each request.
-const BUDGET_BYTES: u64 = 8 << 20;
+pub const NAMES_BUDGET_BYTES: u64 = 8 << 20;
 
 /// The time without a change after which a directory's names are cached: file systems count time in ticks
 /// of some milliseconds, and a name may be added in the tick in which the names were read.
@@ -49,10 +49,11 @@ impl Names {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Length;
+/// Weighs the names of a directory by their memory.
+#[derive(Clone, Copy, Debug)]
+pub struct NamesLength;
 
-impl Weighter<PathBuf, Arc<Names>> for Length {
+impl Weighter<PathBuf, Arc<Names>> for NamesLength {
     fn weight(&self, path: &PathBuf, names: &Arc<Names>) -> u64 {
         let lengths = names.names.iter().map(|name| name.len() + 32);
         (path.as_os_str().len() + 128 + lengths.sum::<usize>()) as u64
@@ -61,11 +62,11 @@ impl Weighter<PathBuf, Arc<Names>> for Length {
 
 /// Names by the directory's path below its root.
 #[derive(Debug)]
-pub(super) struct KnownNames(Cache<PathBuf, Arc<Names>, Length>);
+pub(super) struct KnownNames(Cache<PathBuf, Arc<Names>, NamesLength>);
 
 impl Default for KnownNames {
     fn default() -> Self {
-        Self(Cache::with_weighter(256, BUDGET_BYTES, Length))
+        Self(Cache::with_weighter(256, NAMES_BUDGET_BYTES, NamesLength))
     }
 }
 

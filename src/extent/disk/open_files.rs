@@ -41,6 +41,9 @@ pub enum OpenError {
     /// The disk did not respond.
     #[error(transparent)]
     Unavailable(Unavailable),
+    /// The file cannot be served as it is; with the reason.
+    #[error("{0}")]
+    Refused(String),
     /// The disk reported an error that does not concern the name.
     #[error("cannot open the file: {0}")]
     Io(io::Error),

@@ -52,6 +52,12 @@ pub enum Unavailable {
     /// The root has not been opened yet, or its file system lost its server.
     #[error("the root is not available")]
     Offline,
+    /// The bucket of the root did not respond as it should, after all retries.
+    #[error("the bucket is not available")]
+    BucketDown,
+    /// The bucket of the root refused the credentials.
+    #[error("the bucket refused the credentials")]
+    BucketRefused,
     /// The call panicked. [`OpenError`](super::OpenError) and [`ReadError`](crate::extent::ReadError)
     /// report this as an error of the server, not of the disk.
     #[error("a disk call panicked")]

@@ -77,6 +77,11 @@ async fn respond_to(request: &HttpRequest, site: &Data<Site>) -> Result<HttpResp
         return Ok(attachment(request, site, &path, file));
     };
     if Query::new(request.query_string()).flag("follow", false)? {
+        if file.changeable().is_none() {
+            return Err(Error::Conflict(
+                "an object of a bucket does not grow; play it without ?follow",
+            ));
+        }
         return follow::follow(request, site, path, &file, media_type);
     }
     let resource = resource(file, media_type, Waiting::Allowed).await?;

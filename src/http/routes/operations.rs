@@ -15,7 +15,11 @@ use tokio::time::timeout;
 
 use super::{Read, read_method};
 use crate::{
-    http::{Error, Site, cors},
+    http::{
+        Error, Site,
+        bucket_status::{self, BucketStatus, CacheStatus},
+        bucket_use, cors,
+    },
     jobs::supervisor::WorkerState,
     library::{CacheLookups, Library, RootStatus},
     telemetry::{CacheUse, DiskPoolUse, JobsEnded, ProcessUse, QueueDepth, Snapshot},
@@ -53,13 +57,18 @@ pub async fn ready(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     respond(&request, "text/plain; charset=utf-8", text)
 }
 
-/// `/api/status`: whether jobs can run, for the page.
+/// `/api/status`: whether jobs can run, for the page, and the state of buckets.
 pub async fn status(request: HttpRequest, site: Data<Site>) -> HttpResponse {
     let artifacts = site.titles.artifacts.load();
     let status = Status {
         worker: worker(&site),
         queue: artifacts.is_some(),
         unavailable: artifacts.as_ref().and_then(|artifacts| artifacts.unavailable),
+        buckets: bucket_status::buckets(&site.titles.library),
+        cache: bucket_status::cache(
+            &site.titles.library,
+            site.settings.load().cache_mib.get() << 20,
+        ),
     };
     let json = serde_json::to_string(&status).unwrap_or_default() + "\n";
     respond(&request, "application/json", json)
@@ -73,6 +82,10 @@ struct Status {
     queue: bool,
     /// The reason why no job can run.
     unavailable: Option<&'static str>,
+    /// The roots that are buckets.
+    buckets: Vec<BucketStatus>,
+    /// The cache of buckets; `None` without one.
+    cache: Option<CacheStatus>,
 }
 
 fn worker(site: &Site) -> String {
@@ -94,6 +107,8 @@ pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         caches: caches(&site),
         response_memory_bytes: site.response_memory.used_bytes(),
         clip_layouts: site.titles.clips.computed(),
+        buckets: bucket_use::buckets(&site.titles.library),
+        bucket_cache: bucket_use::cache(&site.titles.library),
         worker_is_up: worker_is_up(&site),
         database_is_up,
         queue,

@@ -3,6 +3,7 @@
 //! I/O threads count with atomic additions, and wait for no lock. Labels have closed lists of values: none
 //! comes from a path, a title or a client.
 
+mod buckets;
 mod histogram;
 mod process;
 mod render;
@@ -23,6 +24,7 @@ use prometheus_client::{
 
 use self::requests::Requests;
 pub use self::{
+    buckets::{BucketCacheUse, BucketUse},
     histogram::Histogram,
     process::ProcessUse,
     render::{CacheUse, DiskPoolUse, JobsEnded, QueueDepth, Snapshot},

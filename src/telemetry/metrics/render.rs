@@ -16,7 +16,11 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{Histogram, ProcessUse, SentBy, Values, histogram::Counted};
+use super::{
+    Histogram, ProcessUse, SentBy, Values,
+    buckets::{BucketCacheUse, BucketUse},
+    histogram::Counted,
+};
 use crate::telemetry::{build, log, panics};
 
 /// What parts of the server other than the metrics know at the moment.
@@ -28,6 +32,10 @@ pub struct Snapshot {
     pub disk_pools: Vec<DiskPoolUse>,
     /// The caches.
     pub caches: Vec<CacheUse>,
+    /// The buckets.
+    pub buckets: Vec<BucketUse>,
+    /// Their cache; `None` without a bucket.
+    pub bucket_cache: Option<BucketCacheUse>,
     /// What all responses in progress hold, in bytes.
     pub response_memory_bytes: u64,
     /// Layouts of clips that were computed.
@@ -106,9 +114,9 @@ pub(super) fn render(values: &Arc<Values>, snapshot: Snapshot) -> String {
 }
 
 #[derive(Debug)]
-struct All {
+pub(super) struct All {
     values: Arc<Values>,
-    snapshot: Snapshot,
+    pub(super) snapshot: Snapshot,
 }
 
 impl Collector for All {
@@ -118,6 +126,7 @@ impl Collector for All {
         self.bodies(&mut text)?;
         self.disks(&mut text)?;
         self.caches_and_memory(&mut text)?;
+        self.buckets(&mut text)?;
         self.jobs(&mut text)?;
         self.server(&mut text)?;
         self.process(&mut text)
@@ -329,18 +338,18 @@ impl All {
     }
 }
 
-const NO_LABELS: [(&str, &str); 0] = [];
+pub(super) const NO_LABELS: [(&str, &str); 0] = [];
 
 /// Gauges are signed.
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// The text, metric by metric. Units are a part of the name, which the encoder appends.
-struct Text<'a, 'b>(&'a mut DescriptorEncoder<'b>);
+pub(super) struct Text<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl Text<'_, '_> {
-    fn counter<L: EncodeLabelSet, V: EncodeCounterValue>(
+    pub(super) fn counter<L: EncodeLabelSet, V: EncodeCounterValue>(
         &mut self,
         name: &str,
         help: &str,
@@ -356,7 +365,7 @@ impl Text<'_, '_> {
         Ok(())
     }
 
-    fn gauge(
+    pub(super) fn gauge(
         &mut self,
         name: &str,
         help: &str,
@@ -367,20 +376,31 @@ impl Text<'_, '_> {
         self.0.encode_descriptor(name, help, unit.as_ref(), kind)?.encode_gauge(&value)
     }
 
-    fn gauges<L: EncodeLabelSet>(
+    pub(super) fn gauges<L: EncodeLabelSet>(
         &mut self,
         name: &str,
         help: &str,
         samples: impl IntoIterator<Item = (L, i64)>,
     ) -> fmt::Result {
-        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        self.gauges_of_unit(name, help, None, samples)
+    }
+
+    pub(super) fn gauges_of_unit<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<Unit>,
+        samples: impl IntoIterator<Item = (L, i64)>,
+    ) -> fmt::Result {
+        let kind = MetricType::Gauge;
+        let mut encoder = self.0.encode_descriptor(name, help, unit.as_ref(), kind)?;
         for (labels, value) in samples {
             encoder.encode_family(&labels)?.encode_gauge(&value)?;
         }
         Ok(())
     }
 
-    fn histogram<L: EncodeLabelSet>(
+    pub(super) fn histogram<L: EncodeLabelSet>(
         &mut self,
         name: &str,
         help: &str,

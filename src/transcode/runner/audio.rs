@@ -56,7 +56,7 @@ impl JobRunner {
         let track = find_track(title, track)?;
         let run = Invocation {
             arguments: audio::arguments(FILE.as_ref(), track, AUDIO_FILE),
-            input: title.input()?,
+            input: title.input(self, folder).await?,
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes, ..self.limits() },
         };

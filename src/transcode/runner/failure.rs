@@ -73,6 +73,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::NotFound => Self::permanent("the title no longer exists"),
+            OpenError::Refused(why) => Self::permanent(why),
             error => Self::unavailable(error),
         }
     }

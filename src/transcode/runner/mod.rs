@@ -3,6 +3,7 @@
 mod audio;
 mod failure;
 mod images;
+mod local_copy;
 mod remux;
 mod renditions;
 mod source_poster;
@@ -19,6 +20,7 @@ use tokio::{sync::watch, task::spawn_blocking};
 
 pub use audio::AUDIO_FILE;
 pub use failure::Failure;
+pub use local_copy::LocalCopies;
 pub use renditions::RENDITION_FILE;
 
 use super::{
@@ -60,6 +62,8 @@ pub struct JobRunner {
     pub chunk_ms: NonZeroU64,
     /// Whether chunks are encoded with idle scheduling (`SCHED_IDLE`).
     pub idle_scheduling: bool,
+    /// Copies of objects of buckets.
+    pub local_copies: LocalCopies,
 }
 
 /// The connection between a running job and its caller.
@@ -97,23 +101,29 @@ struct Source {
 }
 
 impl Opened {
-    /// The playable file for ffmpeg.
-    fn input(&self) -> Result<Input, Failure> {
-        Ok(Input::File(self.source.name_input(&self.file)?))
+    /// The playable file for ffmpeg, which runs in a folder.
+    async fn input(&self, runner: &JobRunner, folder: &Path) -> Result<Input, Failure> {
+        Ok(Input::File(self.source.name_input(runner, &self.file, folder).await?))
     }
 }
 
 impl Source {
-    /// The source file for ffmpeg.
-    fn input(&self) -> Result<InputFile, Failure> {
-        self.name_input(&self.file)
+    /// The source file for ffmpeg, which runs in a folder.
+    async fn input(&self, runner: &JobRunner, folder: &Path) -> Result<InputFile, Failure> {
+        self.name_input(runner, &self.file, folder).await
     }
 
-    /// A file for ffmpeg, which messages call by the title's name.
-    fn name_input(&self, file: &File) -> Result<InputFile, Failure> {
-        let piece = file.whole_piece(&(0..file.identity().size));
-        let piece = piece.ok_or_else(|| Failure::transient("the file is in parts"))?;
-        let fd = piece.as_fd().try_clone_to_owned().map_err(Failure::transient)?;
+    /// A file for ffmpeg, which messages call by the title's name. An object is copied first.
+    async fn name_input(
+        &self,
+        runner: &JobRunner,
+        file: &Arc<File>,
+        folder: &Path,
+    ) -> Result<InputFile, Failure> {
+        let fd = match file.changeable() {
+            Some(file) => file.as_fd().try_clone_to_owned().map_err(Failure::transient)?,
+            None => runner.local_copies.copy_of(file, folder, &runner.artifacts).await?,
+        };
         let name = self.path.display_name();
         Ok(InputFile { fd, name })
     }

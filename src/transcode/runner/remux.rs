@@ -60,15 +60,15 @@ impl JobRunner {
     ) -> Result<(), Failure> {
         let JobContext { progress, cancel } = context;
         let probe_limits = Limits { file_bytes: 0, deadline: PROBE_DEADLINE, ..self.limits() };
-        let mut report =
-            self.ffmpeg.probe(source.input()?, folder, probe_limits, cancel.clone()).await?;
+        let input = source.input(self, folder).await?;
+        let mut report = self.ffmpeg.probe(input, folder, probe_limits, cancel.clone()).await?;
         let read = |file: &File| matroska_languages::read(&file.blocking_reader());
         report.replace_languages(&source.file.compute(read).await.map_err(Failure::unavailable)??);
         let plan = RemuxPlan::new(&report).map_err(Failure::permanent)?;
         let file_bytes = self.remux_bytes_max().await?;
         let run = Invocation {
             arguments: plan.arguments(FILE.as_ref(), "".as_ref(), 1),
-            input: Input::File(source.input()?),
+            input: Input::File(source.input(self, folder).await?),
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes, ..self.limits() },
         };

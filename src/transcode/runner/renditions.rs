@@ -135,7 +135,7 @@ impl JobRunner {
             };
             let run = Invocation {
                 arguments: encode::arguments(FILE.as_ref(), &plan, chunk, &settings, CHUNK_FILE),
-                input: title.input()?,
+                input: title.input(self, folder).await?,
                 output_dir: folder.to_owned(),
                 limits,
             };

@@ -26,7 +26,8 @@ impl JobRunner {
     ) -> Result<(), Failure> {
         let limits = Limits { file_bytes: 0, deadline: DEADLINE, ..self.limits() };
         let cancel = &context.cancel;
-        let report = self.ffmpeg.probe(source.input()?, folder, limits, cancel.clone()).await?;
+        let input = source.input(self, folder).await?;
+        let report = self.ffmpeg.probe(input, folder, limits, cancel.clone()).await?;
         let stream = shown_stream(&report).ok_or_else(|| Failure::permanent("it has no video"))?;
         let display = stream.display_size();
         let display = display.ok_or_else(|| Failure::permanent("its video has no size"))?;
@@ -35,7 +36,8 @@ impl JobRunner {
         let at_ms = poster_times_ms(report.duration_ms().unwrap_or(0))[0];
         let render_from = |start_ms| async move {
             let plan = plan_source_poster(stream, start_ms, size);
-            self.render(plan, Input::File(source.input()?), folder, cancel.clone()).await
+            let input = Input::File(source.input(self, folder).await?);
+            self.render(plan, input, folder, cancel.clone()).await
         };
         if stream.is_cover() {
             return render_from(None).await;

@@ -423,7 +423,11 @@ impl ResponseSender {
             Some(Extent::Source { range, .. }) => range.end,
             _ => 0,
         };
-        let next = range.end..end.min(range.end.saturating_add(self.window_bytes));
+        let next = match file.changeable() {
+            Some(_) => range.end..end.min(range.end.saturating_add(self.window_bytes)),
+            // The bucket's own setting limits it.
+            None => range.end..end,
+        };
         let polled = self.prefetcher.poll_available(cx, io_thread, file, range, next);
         match ready!(polled).map_err(SendError::Source)? {
             Availability::Cached => Poll::Ready(Ok(true)),
@@ -451,6 +455,7 @@ impl ResponseSender {
         if bytes == 0 {
             return Err(ReadError::Truncated);
         }
+        file.record_sent(bytes);
         self.sent += bytes;
         while let Some(extent) = self.extents.get(self.current)
             && extent.len() <= self.sent

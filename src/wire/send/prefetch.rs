@@ -87,6 +87,11 @@ impl Prefetcher {
         if !self.is_cold || next.is_empty() {
             return;
         }
+        if file.changeable().is_none() {
+            // Fetched ahead, and read into the page cache by that.
+            file.expect(&next);
+            return;
+        }
         if io_thread.page_cache.is_cached(file, &next, io_thread.now()) {
             self.is_cold = false;
             return;

@@ -204,7 +204,7 @@ fn check_lists_what_it_would_serve_and_what_it_cannot() {
     let (status, printed, logged) = run(&["check", &one, &two]);
     assert_eq!(status.code(), Some(1));
     assert!(printed.contains("/media/one/") && printed.contains("/media/two/"), "{printed}");
-    assert!(logged.contains("1 of 2 folders cannot be read"), "{logged}");
+    assert!(logged.contains("1 of 2 roots cannot be read"), "{logged}");
 }
 
 #[test]
@@ -274,6 +274,21 @@ fn an_invalid_value_is_refused_with_its_key_and_range_wherever_it_is_set() {
     refused(&["check", "--config", file, &library], &[], &["line 1", "wokers"]);
     refused(&["check", &library, "--wokers", "5"], &[], &["--wokers"]);
     refused(&["check", &library, "--io-threads", "many"], &[], &["it must be a whole number"]);
+}
+
+#[test]
+fn a_secret_in_the_url_of_a_bucket_is_not_shown() {
+    let folder = Folder::new();
+    let file = folder.put("headwater.toml", "[[root]]\nbucket = 's3://key:hunter2@media'\n");
+    let file = file.to_str().expect("text");
+    for (arguments, code) in [(vec!["s3://key:hunter2@media"], 2), (vec!["--config", file], 1)] {
+        let (status, printed, logged) = run(&[vec!["check"], arguments].concat());
+        assert_eq!(status.code(), Some(code), "{logged}");
+        assert!(
+            !(printed + &logged).contains("hunter2") && logged.contains("credentials_file"),
+            "{logged}"
+        );
+    }
 }
 
 #[test]

@@ -9,10 +9,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use headwater::config::Layer;
+use headwater::config::{KEYS, Layer};
 
 use super::transcript::{Step, shows, steps};
 use crate::support::{
+    bucket::Bucket,
     documents::{Block, ROOT, document, user_documents},
     folder::Folder,
     program::{PROGRAM, Program},
@@ -36,13 +37,14 @@ const REASONS: [(&str, &str); 5] = [
     ("needs your server", "https://video.example/"),
 ];
 
-/// Languages of blocks without commands: proxies and embedding, which other tests check, and systemd's.
-const OTHER_LANGUAGES: [&str; 5] = ["nginx", "caddyfile", "html", "ini", "yaml"];
+/// Languages of blocks without commands: proxies and embedding, which other tests check, systemd's, and diagrams.
+const OTHER_LANGUAGES: [&str; 6] = ["nginx", "caddyfile", "html", "ini", "yaml", "text"];
 
-/// A folder like a clone of the repository with a release build, and a server of its samples.
+/// A folder like a clone of the repository with a release build, a server of its samples, and a bucket with them.
 struct Clone {
     folder: Folder,
     program: Program,
+    bucket: Bucket,
 }
 
 impl Clone {
@@ -60,7 +62,9 @@ impl Clone {
         }
         let data = folder.path("data").display().to_string();
         let program = Program::serve(&[folder.path("media")], &[("HEADWATER_DATA", &data)]);
-        Self { folder, program }
+        let bucket = Bucket::named("media");
+        bucket.put_folder(&Path::new(ROOT).join("media"), "films/");
+        Self { folder, program, bucket }
     }
 
     /// Runs a command, and returns its output and errors. `Err` if it fails.
@@ -79,6 +83,7 @@ impl Clone {
             .env("HOME", self.folder.path("home"))
             .env("HEADWATER_DATA", self.folder.path("data"))
             .env("HEADWATER_LISTEN", &address)
+            .envs(self.bucket.environment())
             .stdin(Stdio::null())
             .stdout(file("printed"))
             .stderr(file("logged"))
@@ -168,11 +173,39 @@ fn commands_that_are_not_run_exist_and_have_valid_arguments() {
                 assert!(makefile.contains(&rule), "{}: no target {target}", block.place);
             }
             let served = line.strip_prefix("target/release/").unwrap_or(line);
-            if let Some(folders) = served.strip_prefix("headwater ") {
-                let checked = clone.run(&format!("headwater check {folders}"));
+            if let Some(arguments) = served.strip_prefix("headwater ") {
+                let command = ["serve ", "worker "];
+                let roots = command.iter().find_map(|command| arguments.strip_prefix(command));
+                let roots = roots.unwrap_or(arguments);
+                let checked = clone.run(&format!("headwater check {roots}"));
                 assert!(checked.is_ok(), "{}: {line}: {checked:?}", block.place);
             }
         }
+    }
+}
+
+#[test]
+fn commands_of_the_composed_services_have_valid_arguments() {
+    let clone = Clone::new();
+    let mut commands = 0;
+    for line in document("compose.scale-out.yaml").text.lines() {
+        let Some(words) = line.trim().strip_prefix("command: ") else { continue };
+        let Ok(words) = serde_json::from_str::<Vec<String>>(words) else { continue };
+        if let [command, root] = words.as_slice()
+            && root.starts_with("s3://")
+        {
+            assert!(["serve", "worker"].contains(&command.as_str()), "{line}");
+            let checked = clone.run(&format!("headwater check '{root}'"));
+            assert!(checked.is_ok(), "{line}: {checked:?}");
+            commands += 1;
+        }
+    }
+    assert_eq!(commands, 4, "two origins and two workers");
+    let layer = document("compose.scale-out.yaml").text;
+    let keys = layer.lines().filter_map(|line| line.trim().strip_prefix("HEADWATER_"));
+    for key in keys.map(|key| key.split(':').next().unwrap_or_default()) {
+        let is_known = KEYS.iter().any(|known| known.env == format!("HEADWATER_{key}"));
+        assert!(is_known, "HEADWATER_{key}");
     }
 }
 

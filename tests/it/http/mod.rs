@@ -17,4 +17,5 @@ mod proxies; // behind nginx and Caddy, as the documents configure them
 mod query_strings; // booleans in query strings
 mod request_bodies; // request bodies: limits, timeouts, reuse of the connection
 mod responses; // the table of cases, over sockets and in memory
+mod slices; // behind nginx with a cache of slices and an origin for each title
 mod title_documents; // one title, whatever its file is

@@ -5,6 +5,7 @@ pub mod box_fields;
 pub mod box_patches; // the offsets of boxes in a file, to patch them
 pub mod boxes; // boxes in memory, read without the product's own reader
 pub mod broken_movies; // movies whose tables contradict the file
+pub mod bucket; // buckets of an S3 server
 pub mod client; // an HTTP/1 client that checks all framing
 pub mod clips; // clips of every kind, encoded by ffmpeg and cached
 pub mod comparison; // compares packets and frames of a package with those of its source
@@ -18,6 +19,7 @@ pub mod documents; // the documents of the repository, and their code blocks
 #[path = "../../../src/movie/codec/tests/entries.rs"]
 pub mod entries; // sample entries of real files
 pub mod exposition; // a strict reader of metrics, and the rules of their names
+pub mod fault_proxy; // a proxy in front of a bucket, which fails on demand and counts
 pub mod ffmpeg; // ffmpeg and ffprobe: packets and frames
 pub mod folder; // temporary folders, small file systems, pattern bytes
 pub mod fuzz_corpus; // the seeds and invariants of the fuzz targets

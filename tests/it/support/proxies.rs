@@ -30,10 +30,33 @@ pub fn documented_block(language: &str, word: &str) -> String {
 impl Proxy {
     /// Starts nginx with the documented `location` in front of a server. `None` if nginx is not installed.
     pub fn nginx(origin: SocketAddr) -> Option<Self> {
+        let location = with_origin(&documented_block("nginx", "proxy_pass"), origin);
+        Self::nginx_with(|address, _| format!("server {{ listen {address}; {location} }}"))
+    }
+
+    /// Starts nginx with `config/nginx-slice.conf` in front of two servers. `None` if nginx is not installed.
+    pub fn slices(origins: [SocketAddr; 2]) -> Option<Self> {
+        let configuration = document("config/nginx-slice.conf").text;
+        Self::nginx_with(|address, home| {
+            let changes = [
+                ("127.0.0.1:8081", origins[0].to_string()),
+                ("127.0.0.1:8082", origins[1].to_string()),
+                ("listen 80;", format!("listen {address};")),
+                ("/var/cache/nginx/headwater", format!("{home}/cache")),
+            ];
+            changes.iter().fold(configuration, |text, (documented, actual)| {
+                assert!(text.contains(documented), "{documented} in {text}");
+                text.replace(documented, actual)
+            })
+        })
+    }
+
+    /// Starts nginx with this configuration of its `http` block, by its address and its folder.
+    fn nginx_with(http: impl FnOnce(SocketAddr, &str) -> String) -> Option<Self> {
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(is_installed)?;
         let (folder, address) = (Folder::new(), free_address());
         let home = folder.path("").display().to_string();
-        let location = with_origin(&documented_block("nginx", "proxy_pass"), origin);
+        let http = http(address, &home);
         // One process, so that it ends with the tests and needs no other user.
         let configuration = format!(
             "daemon off; master_process off; pid {home}/pid; error_log {home}/errors;
@@ -41,7 +64,7 @@ impl Proxy {
             http {{
                 access_log off; client_body_temp_path {home}/1; proxy_temp_path {home}/2;
                 fastcgi_temp_path {home}/3; uwsgi_temp_path {home}/4; scgi_temp_path {home}/5;
-                server {{ listen {address}; {location} }}
+                {http}
             }}"
         );
         let path = folder.put("nginx.conf", configuration);

@@ -1,0 +1,417 @@
+//! Fetches parts of objects into a sink, each part once however many wait for it.
+
+use std::{
+    collections::HashMap,
+    io,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    address::{BucketSettings, SettingsError},
+    breaker::BreakerState,
+    chunks::{CHUNK_BYTES, FLIGHT_BYTES_MAX, UNIT_BYTES, whole_units},
+    client::{Ask, Client, Opened, Part},
+    collected::Collected,
+    error::{AttemptError, FetchError},
+    flight::{Claim, End, Flights},
+    listing::{self, Page},
+    permits::RequestPermit,
+    retry::{Body, Requests},
+    transfer::Transfer,
+    transport,
+    usage::{FetchUsage, Operation},
+};
+use crate::{shares::ClientKey, tls};
+
+/// Where fetched bytes go.
+pub trait Sink: Send + Sync + 'static {
+    /// The parts of a range that it does not have.
+    fn missing(
+        &self,
+        range: Range<u64>,
+    ) -> impl Future<Output = io::Result<Vec<Range<u64>>>> + Send;
+
+    /// Stores whole chunks of [`CHUNK_BYTES`], or what ends with the object.
+    fn store(&self, offset: u64, bytes: Bytes) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// Who needs the bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// Somebody waits for them.
+    Awaited,
+    /// Somebody may need them soon. Dropped when no request is free, or a viewer waits for one.
+    ReadAhead,
+}
+
+/// The limits of fetching from a bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchSettings {
+    /// The longest wait for the next bytes.
+    pub deadline: Duration,
+    /// The most requests in progress.
+    pub requests: usize,
+    /// Whether a second request may be sent when the first is slow.
+    pub hedge: bool,
+}
+
+/// An open in progress, for all who wait for it.
+type Open = Shared<BoxFuture<'static, Result<Opened, FetchError>>>;
+
+/// Reads objects of a bucket.
+#[derive(Debug)]
+pub struct Fetcher {
+    requests: Arc<Requests>,
+    flights: Arc<Flights>,
+    /// The opens in progress, by key.
+    opens: Mutex<HashMap<Arc<str>, Open>>,
+    runtime: Handle,
+    deadline: Duration,
+}
+
+impl Fetcher {
+    /// A fetcher whose requests run on a runtime. Sends none; reads the file of root certificates.
+    pub fn new(
+        bucket: &BucketSettings,
+        settings: FetchSettings,
+        runtime: Handle,
+    ) -> Result<Arc<Self>, SettingsError> {
+        let tls = match &bucket.ca_file {
+            Some(file) => tls::connector_with_roots(file)
+                .map_err(|error| SettingsError::CaFile { path: file.clone(), error })?,
+            None => tls::connector().clone(),
+        };
+        let client = Client::new(bucket, transport::connect_with(tls))?;
+        Ok(Self::with_client(client, settings, runtime))
+    }
+
+    pub(super) fn with_client(
+        client: Client,
+        settings: FetchSettings,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        let requests = Requests::new(client, settings.requests, settings.hedge);
+        Arc::new(Self {
+            requests: Arc::new(requests),
+            flights: Arc::default(),
+            opens: Mutex::default(),
+            runtime,
+            deadline: settings.deadline,
+        })
+    }
+
+    /// The endpoint and the bucket, as a URL.
+    pub fn address(&self) -> String {
+        self.requests.client.address.to_string()
+    }
+
+    /// The counters.
+    pub fn usage(&self) -> FetchUsage {
+        self.requests.counters.usage(self.breaker())
+    }
+
+    /// The state of the breaker.
+    pub fn breaker(&self) -> BreakerState {
+        self.requests.breaker.state(Instant::now())
+    }
+
+    /// Opens an object by reading its first and its last MiB at the same time; where the size is known to be
+    /// small, the first alone. The bytes go into the sink that `sink` makes; all who open the object
+    /// meanwhile share them. Returns before they have all arrived.
+    pub async fn open<S: Sink>(
+        self: &Arc<Self>,
+        key: &str,
+        size: Option<u64>,
+        sink: impl FnOnce(&Opened) -> Arc<S> + Send + 'static,
+    ) -> Result<Opened, FetchError> {
+        let until = Instant::now() + self.deadline;
+        let open = {
+            let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
+            match opens.get(key) {
+                Some(open) => open.clone(),
+                None => {
+                    let key: Arc<str> = key.into();
+                    let (fetcher, client) = (Arc::clone(self), ClientKey::current());
+                    let open = OpenInProgress { fetcher: Arc::clone(self), key: Arc::clone(&key) };
+                    let task = async move {
+                        let open = open;
+                        fetcher.open_once(&open.key, size, client, until, sink).await
+                    };
+                    // Spawned when it is polled, without the lock: a runtime that has ended drops it at once.
+                    let runtime = self.runtime.clone();
+                    let open = async move {
+                        runtime.spawn(task).await.unwrap_or(Err(FetchError::Broken("panicked")))
+                    };
+                    let open = open.boxed().shared();
+                    opens.insert(key, open.clone());
+                    open
+                }
+            }
+        };
+        timeout_at(until, open).await.unwrap_or_else(|_| Err(FetchError::timeout()))
+    }
+
+    async fn open_once<S: Sink>(
+        &self,
+        key: &Arc<str>,
+        size: Option<u64>,
+        client: ClientKey,
+        until: Instant,
+        sink: impl FnOnce(&Opened) -> Arc<S>,
+    ) -> Result<Opened, FetchError> {
+        let (head, tail) = match self.ends(key, size, client, until).await {
+            // It was replaced between the two responses.
+            Err(AttemptError::Final(FetchError::Changed)) => {
+                self.ends(key, size, client, until).await?
+            }
+            Err(AttemptError::Unsatisfiable) => return self.open_empty(key, until).await,
+            ends => ends?,
+        };
+        let object = head.object().clone();
+        let sink = sink(&object);
+        let first_end = object.size.min(UNIT_BYTES);
+        let last_start = object.size.saturating_sub(UNIT_BYTES).next_multiple_of(CHUNK_BYTES);
+        let last_start = last_start.max(first_end);
+        let parts = [(0..first_end, Some(head)), (last_start..object.size, tail)];
+        for (range, body) in parts {
+            if let Some(body) = body
+                && let Some(flight) = self.flights.claim_whole(&object, range)
+            {
+                self.run(self.transfer(flight, Arc::clone(&sink), client).with_body(body));
+            }
+        }
+        Ok(object)
+    }
+
+    /// The first and, if a request for it is free, the last MiB of an object, of the same state.
+    async fn ends(
+        &self,
+        key: &Arc<str>,
+        size: Option<u64>,
+        client: ClientKey,
+        until: Instant,
+    ) -> Result<(Body, Option<Body>), AttemptError> {
+        let requests = &self.requests;
+        let get = |part, permit: RequestPermit| {
+            let ask = Ask { key: Arc::clone(key), part, state: None };
+            async move { requests.get(&ask, until).await.map(|body| body.holding(permit)) }
+        };
+        let permit = timeout_at(until, requests.permits.acquire(client)).await;
+        let permit = permit.map_err(|_| AttemptError::Silent)?;
+        let head = get(Part::Range(0..UNIT_BYTES), permit);
+        let is_small = size.is_some_and(|size| size <= UNIT_BYTES);
+        // Without waiting: opens that wait for a second permit while they hold one could wait for each other.
+        let permit = if is_small { None } else { requests.permits.try_acquire() };
+        let Some(permit) = permit else {
+            return Ok((head.await?, None));
+        };
+        let tail = get(Part::Last(UNIT_BYTES), permit);
+        let (head, tail) = futures::try_join!(head, tail)?;
+        let is_same = |one: &Opened, other: &Opened| {
+            (&one.etag, one.size, &one.version_id) == (&other.etag, other.size, &other.version_id)
+        };
+        match is_same(head.object(), tail.object()) {
+            true => Ok((head, Some(tail))),
+            false => Err(AttemptError::Final(FetchError::Changed)),
+        }
+    }
+
+    /// No range lies in an empty object, so a bucket refuses every one.
+    async fn open_empty(&self, key: &Arc<str>, until: Instant) -> Result<Opened, FetchError> {
+        let client = &self.requests.client;
+        let head = |is_fresh| client.head(key, is_fresh);
+        let object = self.requests.small(Operation::Head, until, head).await?;
+        match object.size {
+            0 => Ok(object),
+            _ => Err(FetchError::Broken("no range of an object that is not empty")),
+        }
+    }
+
+    /// The state of an object, without its bytes.
+    pub async fn head(&self, key: &str) -> Result<Opened, FetchError> {
+        let (requests, until) = (Arc::clone(&self.requests), Instant::now() + self.deadline);
+        let key: Arc<str> = key.into();
+        self.on_runtime(async move {
+            let head = |is_fresh| requests.client.head(&key, is_fresh);
+            Ok(requests.small(Operation::Head, until, head).await?)
+        })
+        .await
+    }
+
+    /// A page of the listing: objects with a prefix, behind the key `after`.
+    pub async fn list_page(&self, prefix: &str, after: Option<&str>) -> Result<Page, FetchError> {
+        let (requests, until) = (Arc::clone(&self.requests), Instant::now() + self.deadline);
+        let url = requests.client.address.listing(prefix, after, listing::PAGE_KEYS_MAX);
+        self.on_runtime(async move {
+            let page = |is_fresh| {
+                let page = requests.client.document(url.clone(), listing::PAGE_BYTES_MAX, is_fresh);
+                async move { listing::parse(&page.await?) }
+            };
+            Ok(requests.small(Operation::List, until, page).await?)
+        })
+        .await
+    }
+
+    async fn on_runtime<T: Send + 'static>(
+        &self,
+        request: impl Future<Output = Result<T, FetchError>> + Send + 'static,
+    ) -> Result<T, FetchError> {
+        self.runtime.spawn(request).await.unwrap_or(Err(FetchError::Broken("panicked")))
+    }
+
+    /// Fetches a range, at most 8 MiB of it, to the end of a unit. If somebody waits, returns once the chunk
+    /// of its first byte is stored, which should be the first missing one; read-ahead returns at once.
+    pub async fn fetch<S: Sink>(
+        &self,
+        object: &Opened,
+        range: Range<u64>,
+        sink: &Arc<S>,
+        need: Need,
+    ) -> Result<(), FetchError> {
+        let range = whole_units(&range, object.size);
+        let until = Instant::now() + self.deadline;
+        while !range.is_empty() {
+            let Some(claim) = self.start(object, &range, sink, need) else {
+                break;
+            };
+            let stored = timeout_at(until, claim.stored(range.start + CHUNK_BYTES)).await;
+            match stored.unwrap_or(End::Failed(FetchError::timeout())) {
+                End::Done => break,
+                End::Failed(error) => return Err(error),
+                // It was the read-ahead of another.
+                End::Dropped => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches a range, and returns once all of it is stored.
+    pub async fn fetch_all<S: Sink>(
+        &self,
+        object: &Opened,
+        range: Range<u64>,
+        sink: &Arc<S>,
+    ) -> Result<(), FetchError> {
+        let range = whole_units(&range, object.size);
+        let mut at = range.start;
+        while at < range.end {
+            let Some(claim) = self.start(object, &(at..range.end), sink, Need::Awaited) else {
+                break;
+            };
+            let end = claim.flight.range.end;
+            match claim.stored(end).await {
+                End::Done => at = end,
+                End::Failed(error) => return Err(error),
+                End::Dropped => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a range into memory, past the cache: for a cache that cannot store. At most 8 MiB of it.
+    pub async fn read(&self, object: &Opened, range: Range<u64>) -> Result<Bytes, FetchError> {
+        let sink = Arc::new(Collected::default());
+        let range = range.start.min(object.size)..range.end.min(object.size);
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        // In flights of its own: those of others end with the error of the cache.
+        let flights = Arc::new(Flights::default());
+        let claim = flights.claim(object, &range, true);
+        let (requests, flight) = (Arc::clone(&self.requests), Arc::clone(&claim.flight));
+        let client = ClientKey::current();
+        let to_memory = Arc::clone(&sink);
+        self.run(Transfer::new(requests, flights, flight, to_memory, client, self.deadline));
+        let Range { start, end } = claim.flight.range;
+        match timeout_at(Instant::now() + self.deadline, claim.stored(end)).await {
+            Ok(End::Done) => {
+                let bytes = sink.take();
+                let skipped = usize::try_from(range.start - start).unwrap_or(usize::MAX);
+                Ok(bytes.slice(skipped.min(bytes.len())..))
+            }
+            Ok(End::Failed(error)) => Err(error),
+            Ok(End::Dropped) | Err(_) => Err(FetchError::timeout()),
+        }
+    }
+
+    /// Starts the flights for a range that are not in progress yet, and returns the first of them; `None`
+    /// for read-ahead.
+    fn start<S: Sink>(
+        &self,
+        object: &Opened,
+        range: &Range<u64>,
+        sink: &Arc<S>,
+        need: Need,
+    ) -> Option<Claim> {
+        let client = ClientKey::current();
+        let end = match need {
+            Need::Awaited => range.end.min(range.start.saturating_add(FLIGHT_BYTES_MAX)),
+            Need::ReadAhead => range.end,
+        };
+        let (mut first, mut at) = (None, range.start);
+        while at < end {
+            let mut permit = None;
+            if need == Need::ReadAhead {
+                // Without a permit there is no read-ahead, and while the bucket fails, neither.
+                permit = Some(self.requests.permits.try_acquire_ahead()?);
+                if !self.requests.breaker.is_closed() {
+                    return None;
+                }
+            }
+            let claim = self.flights.claim(object, &(at..end), need == Need::Awaited);
+            at = claim.flight.range.end;
+            if claim.is_new {
+                let flight = Arc::clone(&claim.flight);
+                let transfer = self.transfer(flight, Arc::clone(sink), client);
+                self.run(match permit {
+                    Some(permit) => transfer.with_permit(permit),
+                    None => transfer,
+                });
+            }
+            if need == Need::Awaited {
+                first.get_or_insert(claim);
+            }
+        }
+        first
+    }
+
+    fn transfer<S: Sink>(
+        &self,
+        flight: Arc<super::flight::Flight>,
+        sink: Arc<S>,
+        client: ClientKey,
+    ) -> Transfer<S> {
+        let (requests, flights) = (Arc::clone(&self.requests), Arc::clone(&self.flights));
+        Transfer::new(requests, flights, flight, sink, client, self.deadline)
+    }
+
+    /// Flights belong to the runtime and not to those who wait for them.
+    fn run<S: Sink>(&self, transfer: Transfer<S>) {
+        self.runtime.spawn(transfer.run());
+    }
+}
+
+/// An open in progress; ends when it is dropped, also by a panic.
+struct OpenInProgress {
+    fetcher: Arc<Fetcher>,
+    key: Arc<str>,
+}
+
+impl Drop for OpenInProgress {
+    fn drop(&mut self) {
+        let mut opens = self.fetcher.opens.lock().unwrap_or_else(PoisonError::into_inner);
+        opens.remove(&self.key);
+    }
+}

@@ -1,0 +1,489 @@
+//! A bucket as a root: names from its listing, objects by their keys.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use tokio::runtime::Handle;
+
+use super::{
+    BreakerState, BucketSettings, Cache, CachedObject, FetchError, FetchSettings, Fetcher,
+    ObjectId, Opened, Refusal, SettingsError,
+    object::{Access, Object, unavailable},
+    tree::{Tree, TreeBuilder, TreeEntry},
+};
+use crate::{
+    extent::disk::{
+        Buffers, DiskPool, DiskPoolSettings, Entry, EntryKind, Identity, Names, OpenError,
+        Unavailable,
+    },
+    shares::ClientKey,
+};
+
+/// The most objects whose state is kept for the next request.
+const KNOWN_MAX: usize = 16_384;
+
+/// The most keys that are known to have no object.
+const ABSENT_MAX: usize = 4096;
+
+/// The settings of a bucket as a root.
+#[derive(Clone, Debug)]
+pub struct BucketPlaceSettings {
+    /// The bucket.
+    pub bucket: BucketSettings,
+    /// The front of the keys to serve, without a slash at either end; empty for all.
+    pub prefix: String,
+    /// The limits of fetching.
+    pub fetch: FetchSettings,
+    /// The time for which the state of an object is trusted.
+    pub trust: Duration,
+    /// The time for which a key that has no object is known to have none.
+    pub absent: Duration,
+    /// The bytes to fetch ahead of a viewer who reads in order.
+    pub ahead_bytes: u64,
+    /// The threads that wait for the bucket.
+    pub pool: DiskPoolSettings,
+    /// The most objects to list.
+    pub objects_max: usize,
+}
+
+/// A bucket, or the part of one below a prefix.
+///
+/// Its objects are opened by name, as the files of a folder are, and need not be listed before. What is known
+/// of an object counts for the time of trust, and is confirmed in the background from half of it on.
+#[derive(Debug)]
+pub struct BucketPlace {
+    /// `s3://bucket/prefix`, for logs.
+    name: String,
+    /// The front of all keys: empty, or with a slash at its end.
+    prefix: String,
+    /// The endpoint and the bucket.
+    address: Arc<str>,
+    cache: Arc<Cache>,
+    access: Arc<Access>,
+    trust: Duration,
+    absent_for: Duration,
+    objects_max: usize,
+    started: Instant,
+    objects: quick_cache::sync::Cache<Arc<str>, Arc<Known>>,
+    /// The keys without an object, and when that was found.
+    absent: quick_cache::sync::Cache<Arc<str>, Instant>,
+    heads: Mutex<HashMap<Arc<str>, Head>>,
+    /// `None` before the first listing.
+    tree: RwLock<Option<Arc<Tree>>>,
+    is_open: AtomicBool,
+    has_reported: AtomicBool,
+}
+
+/// A request for the state of an object, which all who need it wait for.
+type Head = Shared<BoxFuture<'static, Result<Opened, FetchError>>>;
+
+/// An object in the state in which the bucket had it.
+#[derive(Debug)]
+struct Known {
+    object: Arc<Object>,
+    /// When the bucket confirmed it, in milliseconds since the start.
+    confirmed_ms: AtomicU64,
+    is_revalidated: AtomicBool,
+}
+
+impl BucketPlace {
+    /// A bucket whose objects are cached in `cache` and fetched on `runtime`. Sends no request.
+    ///
+    /// # Errors
+    /// If the settings cannot work.
+    pub fn new(
+        name: &str,
+        settings: BucketPlaceSettings,
+        cache: Arc<Cache>,
+        buffers: Buffers,
+        runtime: Handle,
+    ) -> Result<Arc<Self>, SettingsError> {
+        let BucketPlaceSettings { bucket, prefix, fetch, pool, .. } = settings;
+        let fetcher = Fetcher::new(&bucket, fetch, runtime.clone())?;
+        let url = format!("s3://{}/{prefix}", bucket.bucket);
+        let access = Access {
+            fetcher: Arc::clone(&fetcher),
+            runtime,
+            pool: Arc::new(DiskPool::new(&format!("bucket-{name}"), pool)),
+            compute: Arc::new(DiskPool::for_computing(&format!("cpu-{name}"), pool)),
+            buffers,
+            ahead_bytes: settings.ahead_bytes,
+        };
+        Ok(Arc::new(Self {
+            name: url.trim_end_matches('/').to_owned(),
+            prefix: if prefix.is_empty() { prefix } else { format!("{prefix}/") },
+            address: fetcher.address().into(),
+            cache,
+            access: Arc::new(access),
+            trust: settings.trust,
+            absent_for: settings.absent,
+            objects_max: settings.objects_max,
+            started: Instant::now(),
+            objects: quick_cache::sync::Cache::new(KNOWN_MAX),
+            absent: quick_cache::sync::Cache::new(ABSENT_MAX),
+            heads: Mutex::default(),
+            tree: RwLock::default(),
+            is_open: AtomicBool::new(false),
+            has_reported: AtomicBool::new(false),
+        }))
+    }
+
+    /// The bucket's URL, for logs.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(&self.name)
+    }
+
+    /// What fetches from the bucket, for metrics.
+    pub fn fetcher(&self) -> &Arc<Fetcher> {
+        &self.access.fetcher
+    }
+
+    /// The cache of the objects.
+    pub fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+
+    /// The threads that wait for the bucket.
+    pub fn pool(&self) -> &DiskPool {
+        &self.access.pool
+    }
+
+    /// The threads for calls that read objects and compute much from them.
+    pub fn compute_pool(&self) -> &DiskPool {
+        &self.access.compute
+    }
+
+    /// Whether the bucket ever responded.
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Tries to reach a bucket that never responded, or whose last responses failed. Returns whether it
+    /// responds for the first time; an error says why it does not respond.
+    pub async fn reopen(&self) -> io::Result<bool> {
+        if !self.is_open() {
+            self.fetcher().list_page(&self.prefix, None).await.map_err(io::Error::other)?;
+            return Ok(!self.is_open.swap(true, Ordering::Relaxed));
+        }
+        let usage = self.fetcher().usage();
+        if usage.breaker != BreakerState::Closed || usage.refused_status.is_some() {
+            self.fetcher().list_page(&self.prefix, None).await.map_err(io::Error::other)?;
+        }
+        Ok(false)
+    }
+
+    /// Lists the bucket, and drops what is known of objects that have changed.
+    ///
+    /// # Errors
+    /// If a page of the listing cannot be read: the former listing stays.
+    pub async fn list_all(&self) -> io::Result<()> {
+        let mut tree = TreeBuilder::new(&self.prefix, self.objects_max);
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.fetcher().list_page(&self.prefix, after.as_deref()).await;
+            let page = page.map_err(io::Error::other)?;
+            page.objects.into_iter().for_each(|listed| tree.push(listed));
+            match page.next {
+                None => break,
+                Some(next) if after.as_ref().is_some_and(|after| next <= *after) => {
+                    return Err(io::Error::other("the bucket lists in no order"));
+                }
+                next => after = next,
+            }
+        }
+        self.report(&tree);
+        let tree = tree.finish();
+        self.objects.retain(|key, known| {
+            let listed = key.strip_prefix(self.prefix.as_str()).and_then(|key| tree.get(key));
+            let Opened { etag, size, .. } = known.object.opened();
+            listed.is_some_and(|listed| (&listed.etag, listed.size) == (etag, *size))
+        });
+        self.absent.clear();
+        *self.tree.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tree));
+        self.is_open.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Reports once what a listing leaves out.
+    fn report(&self, tree: &TreeBuilder) {
+        let TreeBuilder { unservable, refused, first_unservable, .. } = tree;
+        if (*unservable, *refused) == (0, 0) || self.has_reported.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(key) = first_unservable {
+            tracing::warn!(
+                bucket = self.name,
+                unservable,
+                ?key,
+                "keys that are no paths of visible files are not served"
+            );
+        }
+        if *refused > 0 {
+            tracing::warn!(bucket = self.name, refused, "too many objects; raise max_titles");
+        }
+    }
+
+    fn tree(&self) -> Result<Arc<Tree>, Unavailable> {
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        tree.clone().ok_or(Unavailable::Offline)
+    }
+
+    /// Lists a directory; empty for the root.
+    pub async fn list(
+        self: &Arc<Self>,
+        relative: &Path,
+    ) -> Result<io::Result<Vec<Entry>>, Unavailable> {
+        let tree = self.tree()?;
+        let Some(directory) = relative.to_str().map(str::to_owned) else {
+            return Ok(Err(io::ErrorKind::NotFound.into()));
+        };
+        let place = Arc::clone(self);
+        let list = move || {
+            let entry = |entry| match entry {
+                TreeEntry::File(name, listed) => {
+                    let key = place.key_of(&listed.key);
+                    let (etag, size, modified) = (&listed.etag, listed.size, listed.modified);
+                    let identity = Identity::of_object(&place.address, &key, etag, size, modified);
+                    Entry { name: name.into(), kind: EntryKind::File(identity) }
+                }
+                TreeEntry::Directory(name) => {
+                    Entry { name: name.into(), kind: EntryKind::Directory }
+                }
+            };
+            let entries: Vec<Entry> = tree.directory(&directory).map(entry).collect();
+            match entries.is_empty() && !directory.is_empty() {
+                true => Err(io::ErrorKind::NotFound.into()),
+                false => Ok(entries),
+            }
+        };
+        self.access.pool.run_without_deadline(list).await
+    }
+
+    /// Calls `evaluate` with the names in a directory, as of the last listing.
+    pub async fn names<T: Send + 'static>(
+        &self,
+        relative: &Path,
+        evaluate: impl FnOnce(&Names) -> T + Send + 'static,
+    ) -> Result<T, OpenError> {
+        let tree = self.tree()?;
+        let directory = relative.to_str().ok_or(OpenError::NotFound)?.to_owned();
+        let call = move || evaluate(&tree.names(&directory));
+        Ok(self.access.pool.run(ClientKey::current(), call).await?)
+    }
+
+    /// Looks a name up: an object, a directory, or an error (`NotFound` if there is nothing).
+    pub async fn look_up(self: &Arc<Self>, path: &Path) -> Result<EntryKind, OpenError> {
+        let key = self.key(path)?;
+        if let Some(object) = self.known(&key) {
+            return Ok(EntryKind::File(*object.identity()));
+        }
+        let relative = &key[self.prefix.len()..];
+        if self
+            .tree()
+            .is_ok_and(|tree| tree.get(relative).is_none() && tree.has_directory(relative))
+        {
+            return Ok(EntryKind::Directory);
+        }
+        if self.is_absent(&key) {
+            return Err(OpenError::NotFound);
+        }
+        let opened = self.head(&key).await;
+        Ok(EntryKind::File(*self.note(&key, opened)?.identity()))
+    }
+
+    /// Opens an object in its present state.
+    pub async fn open_file(self: &Arc<Self>, path: &Path) -> Result<Arc<Object>, OpenError> {
+        let key = self.key(path)?;
+        if let Some(object) = self.known(&key) {
+            return Ok(object);
+        }
+        if self.is_absent(&key) {
+            return Err(OpenError::NotFound);
+        }
+        let opened = match self.is_in_cache(&key).await {
+            true => self.head(&key).await,
+            false => self.open_ends(&key).await,
+        };
+        self.note(&key, opened)
+    }
+
+    /// As [`open_file`](Self::open_file) without waiting; `None` if that is not possible.
+    pub fn open_file_now(self: &Arc<Self>, path: &Path) -> Option<Arc<Object>> {
+        self.known(&self.key(path).ok()?)
+    }
+
+    /// Requires that the bucket confirms an object before its next use.
+    pub fn forget(&self, path: &Path) {
+        if let Ok(key) = self.key(path) {
+            self.objects.remove(&key);
+            self.absent.remove(&key);
+        }
+    }
+
+    /// As [`forget`](Self::forget), for all objects below a directory.
+    pub fn forget_below(&self, path: &Path) {
+        if let Ok(key) = self.key(path) {
+            let is_below = |other: &str| {
+                other.strip_prefix(&*key).is_some_and(|rest| {
+                    rest.is_empty() || rest.starts_with('/') || path.as_os_str().is_empty()
+                })
+            };
+            self.objects.retain(|other, _| !is_below(other));
+            self.absent.retain(|other, _| !is_below(other));
+        }
+    }
+
+    /// The key of a path below the root.
+    fn key(&self, path: &Path) -> Result<Arc<str>, OpenError> {
+        let relative = path.to_str().ok_or(OpenError::NotFound)?;
+        Ok(self.key_of(relative))
+    }
+
+    fn key_of(&self, relative: &str) -> Arc<str> {
+        match self.prefix.as_str() {
+            "" => relative.into(),
+            prefix => format!("{prefix}{relative}").into(),
+        }
+    }
+
+    /// An object whose state is trusted. From half of that time on it is confirmed in the background.
+    fn known(self: &Arc<Self>, key: &Arc<str>) -> Option<Arc<Object>> {
+        let known = self.objects.get(key)?;
+        let confirmed = Duration::from_millis(known.confirmed_ms.load(Ordering::Relaxed));
+        let age = self.started.elapsed().saturating_sub(confirmed);
+        if age >= self.trust || known.object.is_replaced() {
+            return None;
+        }
+        if age >= self.trust / 2 && !known.is_revalidated.swap(true, Ordering::Relaxed) {
+            let (place, key, known) = (Arc::clone(self), Arc::clone(key), Arc::clone(&known));
+            self.access.runtime.spawn(async move {
+                let opened = place.head(&key).await;
+                if let Err(error) = place.note(&key, opened) {
+                    tracing::debug!(%error, "an object is not confirmed");
+                }
+                known.is_revalidated.store(false, Ordering::Relaxed);
+            });
+        }
+        Some(Arc::clone(&known.object))
+    }
+
+    fn is_absent(&self, key: &Arc<str>) -> bool {
+        self.absent.get(key).is_some_and(|found| found.elapsed() < self.absent_for)
+    }
+
+    /// Whether the cache has the front of an object, so that its state is all that is missing.
+    async fn is_in_cache(&self, key: &Arc<str>) -> bool {
+        let cached = match self.objects.get(key) {
+            Some(known) if known.object.is_replaced() => return false,
+            Some(known) => self.cached(known.object.opened()),
+            None => {
+                let Ok(tree) = self.tree() else { return false };
+                let Some(listed) = tree.get(&key[self.prefix.len()..]) else { return false };
+                self.cached_by(key, &listed.etag, listed.size)
+            }
+        };
+        let missing = cached.in_pool(|cached| cached.missing(0..1)).await;
+        missing.is_ok_and(|missing| missing.is_empty())
+    }
+
+    /// Opens an object by its first and its last bytes, which go into the cache.
+    async fn open_ends(self: &Arc<Self>, key: &Arc<str>) -> Result<Opened, FetchError> {
+        let tree = self.tree().ok();
+        let listed = tree.as_ref().and_then(|tree| tree.get(&key[self.prefix.len()..]));
+        let place = Arc::clone(self);
+        let sink = move |opened: &Opened| place.cached(opened);
+        self.fetcher().open(key, listed.map(|listed| listed.size), sink).await
+    }
+
+    /// The state of an object. All who need it at the same time wait for one request.
+    async fn head(self: &Arc<Self>, key: &Arc<str>) -> Result<Opened, FetchError> {
+        let head = {
+            let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+            let start = || {
+                let (place, key) = (Arc::clone(self), Arc::clone(key));
+                let task = self.access.runtime.spawn(async move {
+                    let opened = place.fetcher().head(&key).await;
+                    place.heads.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+                    opened
+                });
+                async move { task.await.unwrap_or(Err(FetchError::Broken("panicked"))) }
+                    .boxed()
+                    .shared()
+            };
+            heads.entry(Arc::clone(key)).or_insert_with(start).clone()
+        };
+        head.await
+    }
+
+    /// Notes what the bucket responded, and returns the object in that state.
+    fn note(
+        &self,
+        key: &Arc<str>,
+        opened: Result<Opened, FetchError>,
+    ) -> Result<Arc<Object>, OpenError> {
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(FetchError::NotFound) => {
+                self.objects.remove(key);
+                self.absent.insert(Arc::clone(key), Instant::now());
+                return Err(OpenError::NotFound);
+            }
+            Err(error) => return Err(open_error(error)),
+        };
+        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(known) = self.objects.get(key)
+            && !known.object.is_replaced()
+            && (&known.object.opened().etag, known.object.opened().size)
+                == (&opened.etag, opened.size)
+        {
+            known.confirmed_ms.store(now_ms, Ordering::Relaxed);
+            return Ok(Arc::clone(&known.object));
+        }
+        let Opened { etag, size, modified, .. } = &opened;
+        let identity = Identity::of_object(&self.address, key, etag, *size, *modified);
+        let cached = self.cached(&opened);
+        let object = Arc::new(Object::new(opened, identity, cached, Arc::clone(&self.access)));
+        let known = Known {
+            object: Arc::clone(&object),
+            confirmed_ms: AtomicU64::new(now_ms),
+            is_revalidated: AtomicBool::new(false),
+        };
+        self.absent.remove(key);
+        self.objects.insert(Arc::clone(key), Arc::new(known));
+        Ok(object)
+    }
+
+    fn cached(&self, opened: &Opened) -> Arc<CachedObject> {
+        self.cached_by(&opened.key, &opened.etag, opened.size)
+    }
+
+    fn cached_by(&self, key: &Arc<str>, etag: &Arc<str>, size: u64) -> Arc<CachedObject> {
+        let (key, etag, bucket) = (Arc::clone(key), Arc::clone(etag), Arc::clone(&self.address));
+        self.cache.object(&ObjectId { bucket, key, etag, size })
+    }
+}
+
+/// The error of an object that cannot be opened.
+fn open_error(error: FetchError) -> OpenError {
+    match (unavailable(&error), error) {
+        (Some(unavailable), _) => OpenError::Unavailable(unavailable),
+        (None, FetchError::NotFound) => OpenError::NotFound,
+        (None, FetchError::Refused(Refusal::NoSuchBucket | Refusal::OtherRegion)) => {
+            OpenError::Unavailable(Unavailable::Offline)
+        }
+        (None, FetchError::Refused(refusal)) => OpenError::Refused(refusal.to_string()),
+        (None, error) => OpenError::Io(io::Error::other(error)),
+    }
+}
