@@ -84,7 +84,7 @@ fn a_title_in_a_bucket_has_the_bytes_of_the_same_title_in_a_folder() {
     for name in ["b-frames.mp4", "fragmented.mp4", "co64.mp4"] {
         files.put(name, fs::read(clips::named(name).path()).expect("a clip"));
     }
-    let bucket = Bucket::of_folder(files.0.path());
+    let bucket = Bucket::of_folder(&files.path(""));
     let (folder, bucket) = (serve(&files), serve_bucket(&bucket, &bucket.endpoint()));
     for name in [CLOCK, "b-frames.mp4", "fragmented.mp4", "co64.mp4"] {
         assert_same_streams(&folder, &bucket, name);
@@ -105,11 +105,11 @@ fn real_files_in_a_bucket_have_the_same_ranges() {
             files.put(name, fs::read(entry.path()).expect("a file"));
         }
     }
-    let bucket = Bucket::of_folder(files.0.path());
+    let bucket = Bucket::of_folder(&files.path(""));
     let (folder, bucket) = (serve(&files), serve_bucket(&bucket, &bucket.endpoint()));
     let (mut folder, mut bucket) = (folder.connect(), bucket.connect());
     let mut compared = 0;
-    for entry in fs::read_dir(files.0.path()).expect("a folder").flatten() {
+    for entry in fs::read_dir(files.path("")).expect("a folder").flatten() {
         let name = entry.file_name().into_string().expect("a name in UTF-8");
         let size = entry.metadata().expect("a file").len();
         assert_same_ranges(&mut folder, &mut bucket, &name, size, 20);
@@ -124,7 +124,7 @@ fn every_form_of_a_range_has_the_response_of_a_folder() {
     // Over the end of a shelf, which is 16 MiB.
     files.put("film.mp4", pattern((16 << 20) + 100_001));
     files.put("empty.mp4", []);
-    let bucket = Bucket::of_folder(files.0.path());
+    let bucket = Bucket::of_folder(&files.path(""));
     let (folder, bucket) = (serve(&files), serve_bucket(&bucket, &bucket.endpoint()));
     let (mut folder, mut bucket) = (folder.connect(), bucket.connect());
     for range in [
@@ -165,7 +165,7 @@ fn two_origins_with_caches_of_their_own_have_equal_etags() {
     let bucket = Bucket::new();
     let files = Folder::new();
     put_sample(&files, CLOCK, "a film.mp4");
-    bucket.put_folder(files.0.path(), "");
+    bucket.put_folder(&files.path(""), "");
     let origins = [(); 2].map(|()| serve_bucket(&bucket, &bucket.endpoint()));
     let responses = origins.each_ref().map(|origin| {
         let streams = Streams::read(origin, "a%20film.mp4");
@@ -191,7 +191,7 @@ fn what_is_beside_a_title_in_a_bucket_belongs_to_it_without_a_listing_for_each_r
     put_sample(&files, CLOCK, "films/film.720p.mp4");
     files.put("films/film.en.srt", "1\n00:00:00,000 --> 00:00:01,000\nHello\n");
     put_sample(&files, CLOCK, "films/one.set/a.mp4");
-    bucket.put_folder(files.0.path(), "");
+    bucket.put_folder(&files.path(""), "");
     bucket.put("films//double.mp4", "x");
     bucket.put("films/.hidden/a.mp4", "x");
     let proxy = FaultProxy::start(bucket.address);
@@ -237,7 +237,7 @@ fn a_bucket_that_does_not_respond_at_the_start_is_served_later() {
     let bucket = Bucket::new();
     let files = Folder::new();
     put_sample(&files, CLOCK, "film.mp4");
-    bucket.put_folder(files.0.path(), "");
+    bucket.put_folder(&files.path(""), "");
     let proxy = FaultProxy::start(bucket.address);
     proxy.set(Faults { status: Some(503), ..Faults::default() });
     let (credentials, more) = (Folder::new(), Folder::new());
@@ -245,7 +245,7 @@ fn a_bucket_that_does_not_respond_at_the_start_is_served_later() {
     let configuration = format!(
         "bucket_deadline_ms = 1000\n{}name = \"far\"\n[[root]]\ndir = {:?}\nname = \"near\"\n",
         bucket.root(&credentials, &proxy.endpoint()),
-        more.0.path()
+        more.path("")
     );
     let serving = serve_with(&[], &configuration);
     assert_eq!(serving.get("/media/near/other.mp4", &[]).status, 200);
