@@ -257,6 +257,8 @@ impl Client {
             }
             // The only request of ours that lacks something is that for an object with a customer key.
             (400, "InvalidRequest") => refused(Refusal::CustomerKey),
+            // Some servers send all of an empty object in place of its last bytes.
+            (200, _) if content_length(&head.headers) == Some(0) => AttemptError::Unsatisfiable,
             (200, _) => AttemptError::Wrong("the whole object in place of a range"),
             (429 | 500..=599, _) => {
                 AttemptError::Status { status, retry_after: retry_after(&head.headers) }
