@@ -236,8 +236,13 @@ impl Cache {
 
     /// Counts the chunks of a shelf that has changed.
     pub(super) fn update(&self, shelf: &Shelf) {
-        if !shelf.is_evicted() {
-            self.policy.update(shelf.key(), shelf.chunks());
+        let (key, chunks) = (shelf.key(), shelf.chunks());
+        if !shelf.is_evicted() && !self.policy.update(key, chunks) {
+            // When all others had more uses, it evicted itself; but its bytes are those that viewers wait for.
+            let _gate = self.gate(&key.object);
+            if !shelf.is_evicted() {
+                self.policy.admit(key, chunks);
+            }
         }
         self.finish_change();
     }

@@ -96,10 +96,11 @@ impl ShelfPolicy {
         }
     }
 
-    /// Changes the number of chunks of a shelf in use, unless it has been evicted.
-    pub fn update(&self, key: ShelfKey, chunks: u32) {
-        // It counts as a use: a shelf must not evict itself as it fills. An error means that it is evicted.
-        let _ = self.shelves.replace(key, chunks, false);
+    /// Changes the number of chunks of a shelf in use. False if it has been evicted, perhaps by this very
+    /// change.
+    pub fn update(&self, key: ShelfKey, chunks: u32) -> bool {
+        // It counts as a use.
+        self.shelves.replace(key, chunks, false).is_ok() && self.contains(&key)
     }
 
     /// Notes that a shelf is in use.
@@ -163,8 +164,7 @@ mod tests {
     fn fill(policy: &ShelfPolicy, number: u32) {
         policy.admit(key(number), 0);
         for chunks in 1..=256 {
-            policy.update(key(number), chunks);
-            assert!(policy.contains(&key(number)), "evicted with {chunks} chunks");
+            assert!(policy.update(key(number), chunks), "evicted with {chunks} chunks");
         }
     }
 
@@ -241,7 +241,7 @@ mod tests {
         policy.admit(key(1), 100);
         policy.admit_found(key(1), 5);
         policy.admit_found(key(2), 5);
-        policy.update(key(3), 5);
+        assert!(!policy.update(key(3), 5));
         assert_eq!((policy.chunks(), policy.contains(&key(3))), (105, false));
     }
 }
