@@ -161,7 +161,7 @@ impl Artifacts {
         wait_timeout: Duration,
     ) -> Result<ArtifactStatus, Error> {
         let submission = spec.submission();
-        self.obtain_by(spec, submission, wait_timeout).await
+        self.obtain_by(spec, submission, None, wait_timeout).await
     }
 
     /// As [`obtain`](Self::obtain), for a rendition without which a title does not play. It needs a place of
@@ -175,18 +175,16 @@ impl Artifacts {
                 Error::NotReady("other titles are transcoded for this client first, retry later")
             })?,
         };
-        let status = self.obtain_by(spec, submission, Duration::ZERO).await?;
-        if let (Some(place), ArtifactStatus::Pending(job)) = (place, &status) {
-            self.waiters.runtime().spawn(hold_until_end(place, Arc::clone(&self.ends), job.id));
-        }
-        Ok(status)
+        self.obtain_by(spec, submission, place, Duration::ZERO).await
     }
 
-    /// As [`obtain`](Self::obtain), with this submission of the job.
+    /// As [`obtain`](Self::obtain), with this submission of the job, which holds a place until it has ended,
+    /// also if the request is dropped.
     async fn obtain_by(
         self: &Arc<Self>,
         spec: JobSpec,
         submission: JobSubmission,
+        place: Option<Place>,
         wait_timeout: Duration,
     ) -> Result<ArtifactStatus, Error> {
         let key = spec.key();
@@ -206,6 +204,10 @@ impl Artifacts {
                 ArtifactStatus::Pending(job) => *job,
                 ended => return Ok(ended),
             };
+            if let Some(place) = place {
+                let held = hold_until_end(place, Arc::clone(&artifacts.ends), job.id);
+                artifacts.waiters.runtime().spawn(held);
+            }
             artifacts.wait_for(job, &key, deadline, abandonment).await
         });
         obtained.await?
