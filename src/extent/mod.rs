@@ -1,11 +1,11 @@
 //! The core idea: a body is an ordered list of extents whose length is known before its first byte.
 //!
 //! [`content`] is the list with its metadata, [`source`] the trait of everything that has bytes outside of
-//! memory, and [`File`] the kind at the bottom: a file of a library root, whose [`Place`] is a folder. [`disk`]
-//! has folders and their open files. A [`VirtualSource`] is a source of which only a window at a time is a
-//! list of extents. Parsers that jump in a source [read at](ReadAt) offsets. [`ResponseMemory`] bounds what all
-//! bodies in progress hold. This folder deals with bytes and time, and depends on no status code, movie or
-//! socket.
+//! memory, and [`File`] the kind at the bottom: a file of a library root, whose [`Place`] is a folder or a bucket.
+//! [`disk`] has folders and their open files, [`bucket`] the objects of buckets. A [`VirtualSource`] is a source
+//! of which only a window at a time is a list of extents. Parsers that jump in a source [read at](ReadAt)
+//! offsets. [`ResponseMemory`] bounds what all bodies in progress hold. This folder deals with bytes and time,
+//! and depends on no status code, movie or socket.
 
 pub mod bucket;
 pub mod content;
