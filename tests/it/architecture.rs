@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// From the top to the ground: a folder imports only from folders below it.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 21] = [
     "cli",
     "serve",
     "http",
