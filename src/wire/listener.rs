@@ -28,6 +28,7 @@ use super::{
     http2::{self, Cleartext, Http2Connection, Http2Settings},
     io_thread::IoThread,
     io_threads::ConnectionHandler,
+    notsent_limit::NotSentLimit,
 };
 use crate::sys::net;
 
@@ -35,8 +36,8 @@ use crate::sys::net;
 /// the preface.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
 
-/// `TCP_NOTSENT_LOWAT` of an HTTP/2 connection, in bytes. Low, because no stream can overtake bytes that are
-/// in the kernel.
+/// `TCP_NOTSENT_LOWAT` of an HTTP/2 connection at its start, in bytes. Low, because no stream can overtake
+/// bytes that are in the kernel.
 const HTTP2_NOTSENT_LOWAT_BYTES: u32 = 256 * 1024;
 
 /// Settings of all connections.
@@ -153,7 +154,9 @@ where
             Protocol::Http2 => {
                 // If the call fails, the kernel buffers more than necessary.
                 let _ = net::set_notsent_lowat(&accepted.stream, HTTP2_NOTSENT_LOWAT_BYTES);
-                Box::pin(Http2Connection::new(http2, accepted.map(Cleartext::from)).run()).await
+                let limit = NotSentLimit::for_streams(HTTP2_NOTSENT_LOWAT_BYTES);
+                let accepted = accepted.map(|stream| Cleartext::new(stream, limit));
+                Box::pin(Http2Connection::new(http2, accepted).run()).await
             }
         };
         if let Err(error) = served {

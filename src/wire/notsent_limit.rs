@@ -13,11 +13,15 @@ const MAX_BYTES: u32 = 4 << 20;
 /// The limit is the number of bytes that the client receives in this time, within the bounds.
 const TARGET_DELAY: Duration = Duration::from_millis(200);
 
+/// The same for a connection whose streams wait for the bytes in the kernel, however urgent they are.
+const STREAMS_TARGET_DELAY: Duration = Duration::from_millis(50);
+
 /// The limit of one connection, adapted to its rate.
 #[derive(Debug)]
 pub(super) struct NotSentLimit {
     min: u32,
     limit: u32,
+    target_delay: Duration,
     /// Bytes written since the rate was last measured.
     written: u64,
     since: Option<Instant>,
@@ -26,7 +30,12 @@ pub(super) struct NotSentLimit {
 impl NotSentLimit {
     /// A limit that starts with the minimum, in bytes, which the socket already has.
     pub(super) fn new(min: u32) -> Self {
-        Self { min, limit: min, written: 0, since: None }
+        Self { min, limit: min, target_delay: TARGET_DELAY, written: 0, since: None }
+    }
+
+    /// The same for a connection of many streams.
+    pub(super) fn for_streams(min: u32) -> Self {
+        Self { target_delay: STREAMS_TARGET_DELAY, ..Self::new(min) }
     }
 
     /// Counts bytes that the kernel has accepted.
@@ -36,14 +45,18 @@ impl NotSentLimit {
 
     /// Adapts the limit when the socket is full. Returns the new limit if it changes.
     pub(super) fn adapt(&mut self, now: Instant) -> Option<u32> {
-        let since = *self.since.get_or_insert(now);
+        let Some(since) = self.since else {
+            // What the socket took before it was full for the first time measures no rate.
+            (self.written, self.since) = (0, Some(now));
+            return None;
+        };
         // Only bytes that have certainly left measure the rate, not those that the kernel has buffered.
         if self.written < 4 * u64::from(self.limit) {
             return None;
         }
         let received = u128::from(self.written - u64::from(self.limit));
         let elapsed = now.saturating_duration_since(since).as_micros().max(1);
-        let wanted = u32::try_from(received * TARGET_DELAY.as_micros() / elapsed)
+        let wanted = u32::try_from(received * self.target_delay.as_micros() / elapsed)
             .unwrap_or(u32::MAX)
             .clamp(self.min, self.min.max(MAX_BYTES));
         (self.written, self.since) = (0, Some(now));
@@ -72,7 +85,10 @@ mod tests {
 
     /// The limits of a client that receives this many bytes a millisecond.
     fn limits(bytes_per_ms: u64) -> Vec<u32> {
-        let mut limit = NotSentLimit::new(MIB);
+        limits_from(NotSentLimit::new(MIB), bytes_per_ms)
+    }
+
+    fn limits_from(mut limit: NotSentLimit, bytes_per_ms: u64) -> Vec<u32> {
         let mut now = Instant::now();
         let adapted = (0..64).filter_map(|_| {
             limit.record(MIB as usize);
@@ -90,6 +106,14 @@ mod tests {
     #[test]
     fn a_client_on_an_ordinary_connection_keeps_the_minimum() {
         assert_eq!(limits(4_000), [0; 0]);
+    }
+
+    #[test]
+    fn streams_wait_for_less_in_the_kernel() {
+        let highest = |limit| limits_from(limit, 40_000).into_iter().max();
+        assert_eq!(highest(NotSentLimit::new(MIB / 4)), Some(MAX_BYTES));
+        let of_streams = highest(NotSentLimit::for_streams(MIB / 4)).expect("a higher limit");
+        assert!((MIB..=2 * MIB).contains(&of_streams), "{of_streams}");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::{
     io::{self, IoSlice},
     net::Shutdown,
     ops::Range,
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, BorrowedFd},
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use socket2::SockRef;
@@ -18,6 +19,7 @@ use tokio::{
 use crate::{
     extent::{File, Source, disk::PageReferences},
     sys::net,
+    wire::notsent_limit::NotSentLimit,
 };
 
 /// A connection's bytes: of a TCP connection, and later of TLS over one.
@@ -61,17 +63,16 @@ pub(in crate::wire) trait ByteStream {
 pub(in crate::wire) struct Cleartext {
     /// Shared with `page_references`.
     stream: Arc<TcpStream>,
+    notsent_limit: NotSentLimit,
     /// The files to whose pages the socket may refer, from the first send from a file on.
     page_references: Option<Arc<PageReferences>>,
 }
 
-impl From<TcpStream> for Cleartext {
-    fn from(stream: TcpStream) -> Self {
-        Self { stream: Arc::new(stream), page_references: None }
-    }
-}
-
 impl Cleartext {
+    pub(in crate::wire) fn new(stream: TcpStream, notsent_limit: NotSentLimit) -> Self {
+        Self { stream: Arc::new(stream), notsent_limit, page_references: None }
+    }
+
     fn page_references(&mut self) -> &Arc<PageReferences> {
         let new = || PageReferences::new(Arc::clone(&self.stream) as _);
         self.page_references.get_or_insert_with(new)
@@ -79,24 +80,22 @@ impl Cleartext {
 
     /// Calls `send`, which sends up to `wanted` bytes without blocking, once the socket accepts some.
     fn poll_send(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         wanted: usize,
-        mut send: impl FnMut() -> io::Result<usize>,
+        mut send: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let mut sent = None;
+            let (mut sent, mut is_full) = (None, false);
             let result = self.stream.try_io(Interest::WRITABLE, || {
-                let bytes = *sent.insert(send()?);
+                let bytes = *sent.insert(send(self.stream.as_fd())?);
                 // Less than wanted has usually filled the socket. If not, no event would announce that it is
                 // writable.
-                let is_full = bytes < wanted && !net::has_room(self.stream.as_fd())?;
+                is_full = bytes < wanted && !net::has_room(self.stream.as_fd())?;
                 if is_full { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             if let Some(bytes) = sent {
-                if let Some(references) = &self.page_references {
-                    references.count_written(bytes);
-                }
+                self.record(bytes, is_full);
                 return Poll::Ready(Ok(bytes));
             }
             match result {
@@ -106,6 +105,17 @@ impl Cleartext {
                 Ok(()) => {}
             }
             ready!(self.stream.poll_write_ready(cx))?;
+        }
+    }
+
+    fn record(&mut self, sent: usize, is_full: bool) {
+        if let Some(references) = &self.page_references {
+            references.count_written(sent);
+        }
+        self.notsent_limit.record(sent);
+        if is_full && let Some(limit) = self.notsent_limit.adapt(Instant::now()) {
+            // If the call fails, the previous limit stays.
+            let _ = net::set_notsent_lowat(&*self.stream, limit);
         }
     }
 }
@@ -137,7 +147,7 @@ impl ByteStream for Cleartext {
         more: bool,
     ) -> Poll<io::Result<usize>> {
         let wanted = slices.iter().map(|slice| slice.len()).sum();
-        self.poll_send(cx, wanted, || net::send_vectored(self.stream.as_fd(), slices, more))
+        self.poll_send(cx, wanted, |socket| net::send_vectored(socket, slices, more))
     }
 
     fn sends_file(&mut self, file: &File) -> bool {
@@ -160,9 +170,8 @@ impl ByteStream for Cleartext {
         let wanted =
             usize::try_from((range.end - range.start).min(piece.len)).unwrap_or(usize::MAX);
         let mut is_refused = false;
-        let send = || {
-            let sendfile =
-                || net::sendfile(self.stream.as_fd(), piece.as_fd(), piece.offset, wanted);
+        let send = |socket: BorrowedFd<'_>| {
+            let sendfile = || net::sendfile(socket, piece.as_fd(), piece.offset, wanted);
             let sent = match file.changeable() {
                 Some(file) => references.send_by_reference(file, sendfile),
                 None => Some(sendfile()),

@@ -273,7 +273,7 @@ mod tests {
             let mut frames = Frames::default();
             frames.count(&bytes[..at]);
             let expected = match at {
-                at if at >= PREFACE_BYTES && at < PREFACE_BYTES + FRAME_HEAD_BYTES => {
+                at if (PREFACE_BYTES..PREFACE_BYTES + FRAME_HEAD_BYTES).contains(&at) => {
                     at - PREFACE_BYTES
                 }
                 at if (begin..end).contains(&at) => at - begin,
