@@ -23,7 +23,9 @@ fn the_status_says_why_a_bucket_is_not_available() {
     bucket.put("a.mp4", pattern(1000));
     let proxy = FaultProxy::start(bucket.address);
     let folder = Folder::new();
-    let serving = serve_with(&[], &bucket.root(&folder, &proxy.endpoint()));
+    // Nothing but the test reads the object.
+    let root = bucket.root(&folder, &proxy.endpoint());
+    let serving = serve_with(&[], &format!("index_titles = false\n{root}"));
     serving.until_scanned();
     let (error, cache) = status(&serving);
     assert_eq!((error, &cache["max_bytes"]), (Value::Null, &Value::from(10_240_u64 << 20)));
