@@ -184,7 +184,7 @@ impl Artifacts {
         self: &Arc<Self>,
         spec: JobSpec,
         submission: JobSubmission,
-        place: Option<Place>,
+        place: Option<RenditionPlace>,
         wait_timeout: Duration,
     ) -> Result<ArtifactStatus, Error> {
         let key = spec.key();
