@@ -99,7 +99,7 @@ impl Checked {
     }
 }
 
-/// Reports all videos below a folder. Ends when nobody listens.
+/// Reports all videos below a folder. Ends when the receiver is gone.
 fn walk(root: PathBuf, grid_ms: NonZeroU32, events: &mpsc::SyncSender<Event>) {
     let mut pending = vec![(root, 0)];
     while let Some((path, depth)) = pending.pop() {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Every name is resolved from the directory above it, which is open, and no symbolic link is followed. So
-//! nothing outside of the folder is ever written, whatever somebody puts into it. What is not a shelf by its
+//! nothing outside of the folder is ever written, whatever is put into it. What is not a shelf by its
 //! name stays untouched.
 
 use std::{

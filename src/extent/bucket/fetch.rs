@@ -50,9 +50,9 @@ pub trait Sink: Send + Sync + 'static {
 /// Who needs the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Need {
-    /// Somebody waits for them.
+    /// A request waits for them.
     Awaited,
-    /// Somebody may need them soon. Dropped when no request is free, or a viewer waits for one.
+    /// A viewer may need them soon. Dropped when no request is free, or a viewer waits for one.
     ReadAhead,
 }
 
@@ -271,7 +271,7 @@ impl Fetcher {
         self.runtime.spawn(request).await.unwrap_or(Err(FetchError::Broken("panicked")))
     }
 
-    /// Fetches a range, at most 8 MiB of it, to the end of a unit. If somebody waits, returns once the chunk
+    /// Fetches a range, at most 8 MiB of it, to the end of a unit. If a request waits, returns once the chunk
     /// of its first byte is stored, which should be the first missing one; read-ahead returns at once.
     pub async fn fetch<S: Sink>(
         &self,

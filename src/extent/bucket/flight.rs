@@ -30,7 +30,7 @@ pub(super) struct Progress {
     pub until: u64,
     /// `None` while it is in progress.
     pub end: Option<End>,
-    /// Whether somebody waits, or waited, for it.
+    /// Whether a request waits, or waited, for it.
     is_awaited: bool,
 }
 
@@ -110,7 +110,7 @@ impl Flights {
         flight.progress.send_modify(|progress| progress.end = Some(end));
     }
 
-    /// Ends a flight if nobody waits for it any more. Returns whether it did.
+    /// Ends a flight if no request waits for it any more. Returns whether it did.
     pub(super) fn end_if_unwanted(&self, flight: &Flight) -> bool {
         let mut all = self.lock();
         // Receivers are made under the lock.
@@ -155,12 +155,12 @@ impl Flight {
         });
     }
 
-    /// Whether somebody waits, or waited, for it; if not, it is read-ahead.
+    /// Whether a request waits, or waited, for it; if not, it is read-ahead.
     pub(super) fn is_awaited(&self) -> bool {
         self.progress.borrow().is_awaited
     }
 
-    /// Returns when nobody waits for it.
+    /// Returns when no request waits for it.
     pub(super) async fn unwanted(&self) {
         self.progress.closed().await;
     }

@@ -45,7 +45,7 @@ impl Weighter<ShelfKey, u32> for Chunks {
     }
 }
 
-/// The evicted shelves that nobody has taken yet.
+/// The evicted shelves that are not taken yet.
 #[derive(Clone, Debug, Default)]
 struct Queue(Arc<Mutex<Vec<(ShelfKey, u32)>>>);
 

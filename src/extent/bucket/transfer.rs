@@ -117,7 +117,7 @@ impl<S: Sink> Transfer<S> {
         End::Done
     }
 
-    /// Waits for a permit as long as somebody waits for the flight.
+    /// Waits for a permit as long as a request waits for the flight.
     async fn acquire_permit(&self, until: Instant) -> Result<RequestPermit, End> {
         let EndedFlight { flights, flight, .. } = &self.flight;
         let mut acquiring = std::pin::pin!(self.requests.permits.acquire(self.client));

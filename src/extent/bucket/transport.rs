@@ -121,7 +121,7 @@ impl Transport {
         let (sender, connection) =
             settings.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(async move {
-            // Whoever reads the response gets the error, too.
+            // The reader of the response gets the error, too.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection to a bucket failed");
             }

@@ -41,7 +41,7 @@ pub enum Outcome {
     Broken,
     /// Without a response, or a further byte, in time.
     Timeout,
-    /// Because another response came first, or nobody needed it any more.
+    /// Because another response came first, or no request needed it any more.
     Abandoned,
 }
 
