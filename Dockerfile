@@ -22,7 +22,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates ffmpeg \
     && dpkg --purge --force-depends libgl1-mesa-dri libllvm15 libz3-4 \
     && rm -rf /var/lib/apt/lists/* \
-    && install --directory --owner=$USER_ID --group=$USER_ID --mode=700 /var/lib/headwater
+    && install --directory --owner=$USER_ID --group=$USER_ID --mode=700 /var/lib/headwater /var/cache/headwater
 COPY --from=build /src/target/release/headwater /usr/local/bin/headwater
 USER $USER_ID:$USER_ID
 ENV HEADWATER_LISTEN=0.0.0.0:8080 \

@@ -10,8 +10,8 @@ import { byId, button, clock, element, isAudioPath, nameOf, showFacts, splitPath
 const CARDS_MAX = 12;
 
 /** The most titles of which the page asks at a time, and the most characters: the server limits addresses. */
-const ASKED_MAX = 30;
-const ASKED_CHARACTERS_MAX = 6000;
+const PATHS_MAX = 30;
+const QUERY_LENGTH_MAX = 6000;
 
 const list = byId("positions");
 
@@ -83,19 +83,19 @@ function fillPoster(poster, title) {
 
 /** Asks the server which begun titles it has, and shows these. While it cannot tell, all are shown. */
 async function check() {
-  const [query, paths] = question(positions());
+  const [query, paths] = queryOfBegun(positions());
   if (!paths.length) return;
-  const answer = await getJson(`/api/titles?${query}`).catch(() => null);
-  if (!answer || !isShown) return;
-  if (!answer.scanning) notePresence(paths, new Set(answer.titles.map(({ path }) => path)));
-  show(answer.titles);
+  const response = await getJson(`/api/titles?${query}`).catch(() => null);
+  if (!response || !isShown) return;
+  if (!response.scanning) notePresence(paths, new Set(response.titles.map(({ path }) => path)));
+  show(response.titles);
 }
 
 /** As many paths as fit into one address. */
-function question(begun) {
-  const paths = begun.slice(0, ASKED_MAX).map(({ path }) => path);
+function queryOfBegun(begun) {
+  const paths = begun.slice(0, PATHS_MAX).map(({ path }) => path);
   const queryOf = (paths) => paths.map((path) => `path=${encodeURIComponent(path)}`).join("&");
-  while (queryOf(paths).length > ASKED_CHARACTERS_MAX) paths.pop();
+  while (queryOf(paths).length > QUERY_LENGTH_MAX) paths.pop();
   return /** @type {const} */ ([queryOf(paths), paths]);
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Checked {
     pub(super) files: usize,
     /// Those of them that are broken.
     pub(super) broken: usize,
+    /// Folders that could not be listed, or not to their end, and files that were gone.
+    pub(super) unread: usize,
     /// A line for each of the first ones, and for what could not be read.
     pub(super) lines: String,
 }
@@ -58,6 +60,7 @@ pub(super) fn check(root: &Path, grid_ms: NonZeroU32, deadline: Duration) -> Che
             Ok(event) => checked.add(root, event),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
+                checked.unread += 1;
                 checked.line(format_args!("the disk does not respond: the rest is not checked"));
                 break;
             }
@@ -88,6 +91,7 @@ impl Checked {
                 }
             }
             Event::Folder(path, error) => {
+                self.unread += 1;
                 self.line(format_args!("{}: cannot be listed: {error}", shown(&path)));
             }
         }
@@ -179,5 +183,19 @@ impl Progress {
         if self.shown.is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_listed_counts_as_unread() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let check = |path: &Path| check(path, NonZeroU32::MIN, Duration::from_secs(60));
+        assert_eq!(check(folder.path()).unread, 0);
+        let checked = check(&folder.path().join("gone"));
+        assert_eq!((checked.files, checked.unread), (0, 1), "{checked:?}");
     }
 }

@@ -38,17 +38,25 @@ pub(super) fn run(settings: &Settings) -> Result<(), String> {
     if problems > 0 {
         return Err(format!("{problems} of {} roots cannot be read", roots.len()));
     }
-    let (mut files, mut broken) = (0, 0);
+    let (mut files, mut broken, mut unread) = (0, 0, 0);
     for dir in roots.iter().filter_map(|root| root.source.folder()) {
         let checked = check_files(settings, dir).map_err(|error| error.to_string())?;
         files += checked.files;
         broken += checked.broken;
+        unread += checked.unread;
     }
-    match broken {
-        0 => Ok(()),
-        1 => Err(format!("1 of {files} files is broken")),
-        broken => Err(format!("{broken} of {files} files are broken")),
-    }
+    let broken = match broken {
+        0 => None,
+        1 => Some(format!("1 of {files} files is broken")),
+        broken => Some(format!("{broken} of {files} files are broken")),
+    };
+    let unread = match unread {
+        0 => None,
+        1 => Some("1 file or folder could not be checked".to_owned()),
+        unread => Some(format!("{unread} files or folders could not be checked")),
+    };
+    let problems: Vec<String> = broken.into_iter().chain(unread).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems.join(", ")) }
 }
 
 /// Reads all videos of a folder, and prints those that are broken.
@@ -56,7 +64,7 @@ fn check_files(settings: &Settings, dir: &Path) -> io::Result<Checked> {
     let deadline = Duration::from_millis(settings.disk_deadline_ms.get());
     let grid_ms = u32::try_from(settings.segment_ms.get()).ok().and_then(NonZeroU32::new);
     let checked = broken_files::check(dir, grid_ms.unwrap_or(NonZeroU32::MIN), deadline);
-    let Checked { files, broken, lines } = &checked;
+    let Checked { files, broken, lines, .. } = &checked;
     let dir = dir.display();
     print(&format!("files   {files} in {dir}, {broken} broken\n{lines}"))?;
     Ok(checked)

@@ -191,7 +191,7 @@ settings! {
 
     /// Maximum number of listed titles, about 500 bytes of memory each; more play but are not listed.
     fixed max_titles("HEADWATER_MAX_TITLES"): Within<1, 100_000_000> = "1000000";
-    /// Read each listed title once, in the background, so that lists have its duration and size.
+    /// Read each listed title once, in the background, so that lists have its duration and size; a title in a bucket once a list shows it.
     fixed index_titles("HEADWATER_INDEX_TITLES"): bool = "true";
     /// Interval between two scans of a root, in seconds. A scan finds the changes that the watcher missed.
     fixed rescan_s("HEADWATER_RESCAN_S"): Within<1, 604_800> = "600";

@@ -312,7 +312,8 @@ impl TryFrom<String> for Endpoint {
     fn try_from(text: String) -> Result<Self, String> {
         let url = text.trim_end_matches('/');
         let rest = url.strip_prefix("https://").or(url.strip_prefix("http://")).unwrap_or_default();
-        if rest.contains('@') {
+        // Also without a scheme: a password must not be shown.
+        if url.contains('@') {
             return Err(format!(
                 "the URL of an endpoint has no credentials; see credentials_file ({NOT_SHOWN})"
             ));
@@ -396,9 +397,10 @@ mod tests {
             let error = argument.parse::<RootConfig>().expect_err(argument);
             assert!(error.contains("without credentials") && !error.contains("hunter2"), "{error}");
         }
-        let error =
-            Endpoint::try_from("https://key:hunter2@s3.example".to_owned()).expect_err("no");
-        assert!(error.contains("credentials_file") && !error.contains("hunter2"), "{error}");
+        for endpoint in ["https://key:hunter2@s3.example", "key:hunter2@s3.example"] {
+            let error = Endpoint::try_from(endpoint.to_owned()).expect_err(endpoint);
+            assert!(error.contains("credentials_file") && !error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The state of the roots that are buckets and of their cache, as their last responses tell: asks no bucket.
+//! The state of the roots that are buckets and of their cache, by their last responses; sends no request.
 
 use serde::Serialize;
 

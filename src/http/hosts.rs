@@ -19,11 +19,16 @@ const MEDIA: [&str; 2] = ["/media/", "/v/"];
 /// Refuses a request for a host name that may be a stranger's.
 pub fn check(request: &impl RequestFields, site: &Site) -> Result<(), Error> {
     let settings = site.settings.load();
-    let is_allowed = !is_restricted(&settings)
+    let is_allowed = is_own(request, &settings)
         || is_open(request.path(), &settings)
-        || request.host().is_none_or(|host| is_known(host, settings.allowed_hosts.as_deref()))
         || authorization::has_token(request, site);
     if is_allowed { Ok(()) } else { Err(Error::UnknownHost) }
+}
+
+/// Whether a request names this server by one of its own names, as far as the server can tell.
+pub fn is_own(request: &impl RequestFields, settings: &Settings) -> bool {
+    let is_known = |host| is_known(host, settings.allowed_hosts.as_deref());
+    !is_restricted(settings) || request.host().is_none_or(is_known)
 }
 
 /// Whether only this machine can reach the server.

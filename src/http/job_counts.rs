@@ -78,7 +78,10 @@ impl Counted {
         }
         *self.ended.entry((job.kind.clone(), job.state.as_str())).or_default() += 1;
         if let (Some(started_ms), Some(finished_ms)) = (job.started_ms, job.finished_ms) {
-            observe(&mut self.waits, &job.kind, started_ms - job.created_ms);
+            // `run_at_ms` is later than the start after a failed attempt, and that of the retry after one.
+            let queued_ms =
+                if job.run_at_ms <= started_ms { job.run_at_ms } else { job.created_ms };
+            observe(&mut self.waits, &job.kind, started_ms - queued_ms);
             observe(&mut self.durations, &job.kind, finished_ms - started_ms);
         }
     }

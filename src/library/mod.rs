@@ -89,6 +89,11 @@ impl NamedRoot {
         let root = root.into();
         Self { name, root, only: None, replaced: Notify::new(), is_scanned: AtomicBool::new(false) }
     }
+
+    /// Whether a scan has finished: the root was opened, and if it is a bucket, listed to its end.
+    pub fn is_scanned(&self) -> bool {
+        self.is_scanned.load(Ordering::Relaxed)
+    }
 }
 
 impl Library {
@@ -133,6 +138,11 @@ impl Library {
     pub fn open_now(&self, path: &MediaPath) -> Option<Arc<File>> {
         let (root, relative) = self.resolve(path).filter(|_| self.serves(path))?;
         root.open_file_now(relative)
+    }
+
+    /// Whether a path leads into a bucket.
+    pub fn is_in_bucket(&self, path: &MediaPath) -> bool {
+        self.resolve(path).is_some_and(|(root, _)| root.bucket().is_some())
     }
 
     /// The identity of the file under this path now; `None` if there is no file.

@@ -91,13 +91,18 @@ pub fn track(movie: &Movie) -> Result<&Track, StillsError> {
 }
 
 /// The video that must be encoded before a title plays in segments: no segment holds it, and it is the
-/// title's only video. One frame beside audio is cover art.
+/// title's only video.
 pub fn encoded_video(movie: &Movie) -> Option<&Track> {
-    let track = track(movie).ok()?;
-    let index = &track.index;
-    let samples = index.end_sample.saturating_sub(index.segments.first()?.first_sample);
-    let is_cover = samples == 1 && movie.tracks.iter().any(Track::is_audio);
-    (track.entry.packageable().is_err() && !is_cover).then_some(track)
+    let track = track(movie).ok().filter(|track| !is_cover(movie, track))?;
+    track.index.segments.first()?;
+    track.entry.packageable().is_err().then_some(track)
+}
+
+/// Whether a track is cover art: one frame beside audio.
+pub fn is_cover(movie: &Movie, track: &Track) -> bool {
+    let first = track.index.segments.first().map(|segment| segment.first_sample);
+    first.is_some_and(|first| track.index.end_sample.saturating_sub(first) == 1)
+        && movie.tracks.iter().any(Track::is_audio)
 }
 
 /// The start of the segment that contains a time, in milliseconds: the key frame at or before the time that

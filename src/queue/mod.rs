@@ -7,8 +7,9 @@
 //! round trip.
 //!
 //! **Leases.** A claimed job belongs to its worker until the lease expires; the worker renews it, which is
-//! no change, and takes neither a number nor the lock. The token of the lease, a number unique among all claims, fences every report of a worker: one that was
-//! away for too long changes nothing, whether or not another worker has claimed the job.
+//! no change, and takes neither a number nor the lock. The token of the lease, a number unique among all claims,
+//! fences every report of a worker: one that was away for too long changes nothing, whether or not another
+//! worker has claimed the job.
 //!
 //! **Families.** A job may [`split`](Queue::split): it waits until its children have ended, and is then
 //! claimed again to join their results. A parent never ends before its children.

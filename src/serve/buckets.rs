@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, task::spawn_blocking};
+use tokio::{runtime::Handle, task::spawn_blocking, time::timeout};
 use tracing::warn;
 
 use super::{bucket_settings::bucket_settings, start::StartError};
@@ -34,6 +34,10 @@ const OBJECTS_PER_TITLE: usize = 4;
 
 /// The time that a call may take beyond the deadline of its requests, which fail first.
 const CALL_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a start waits for the first response of a bucket, so that the banner knows it. One that is silent
+/// must not delay the other roots.
+const FIRST_RESPONSE_MAX: Duration = Duration::from_secs(1);
 
 /// Opens the cache of buckets, if a root is a bucket.
 pub async fn open_cache(
@@ -78,7 +82,7 @@ pub async fn open_cache(
     Ok(Some(opened.map_err(StartError::Cache)?))
 }
 
-/// A bucket as a root. Does not wait for it: one that does not respond is reported, and tried again.
+/// A bucket as a root. Hardly waits for it: one that does not respond is reported, and tried again.
 pub async fn open_bucket(
     name: &str,
     config: &BucketConfig,
@@ -105,8 +109,13 @@ pub async fn open_bucket(
     };
     let place = BucketPlace::new(name, place_settings, cache, buffers, Handle::current());
     let place = place.map_err(|error| StartError::Bucket { url: config.url.to_string(), error })?;
-    if let Err(error) = place.reopen().await {
-        warn!(bucket = %config.url, %error, "the bucket is not available, retrying");
-    }
+    let (first, url) = (Arc::clone(&place), config.url.clone());
+    let reopened = tokio::spawn(async move {
+        if let Err(error) = first.reopen().await {
+            warn!(bucket = %url, %error, "the bucket is not available, retrying");
+        }
+    });
+    // It goes on after that.
+    let _ = timeout(FIRST_RESPONSE_MAX, reopened).await;
     Ok(place)
 }

@@ -1,4 +1,5 @@
-//! Reads what lists show of titles: those just listed first, then the others, one at a time.
+//! Reads what lists show of titles: those just listed first, then the others, one at a time. Of a bucket it
+//! reads only those just listed: each read is two requests, and takes room in the cache.
 //!
 //! The catalog keeps the facts, within its own bound, and the database, if there is one, keeps them for the
 //! next start. Files are opened and indexed as for requests, so that no file is read twice at once.
@@ -14,7 +15,7 @@ use self::retries::Retries;
 use crate::{
     http::Site,
     library::{
-        MediaPath, Title,
+        Library, MediaPath, NamedRoot, Title,
         catalog::{Catalog, Changes},
     },
     store::{Database, DatabaseError},
@@ -73,7 +74,8 @@ struct Indexer {
 }
 
 impl Indexer {
-    /// Indexes all titles that lack facts. Returns the time of the next round, if any is left for it.
+    /// Indexes all titles that lack facts, except those of buckets that no list has shown. Returns the time of
+    /// the next round, if any is left for it.
     async fn run_round(&mut self) -> Option<Instant> {
         self.delete_removed().await;
         if !self.is_restored && !self.catalog().is_scanning() {
@@ -82,17 +84,19 @@ impl Indexer {
         for path in self.retries.due(Instant::now()) {
             self.index(&path).await;
         }
+        let roots = self.site.titles.library.roots();
+        let has_folders = roots.iter().any(|named| named.root.bucket().is_none());
         let (mut is_busy, mut last) = (false, None);
         loop {
             self.index_wanted().await;
             // The first scan goes first, and most facts come from the database then.
-            if self.catalog().is_scanning() {
+            if self.catalog().is_scanning() || !has_folders {
                 break;
             }
             let (site, behind) = (Arc::clone(&self.site), last);
-            let page = self.site.spawn_blocking_limited(move || {
-                site.titles.library.catalog.without_facts(behind.as_deref(), PAGE)
-            });
+            let page = self
+                .site
+                .spawn_blocking_limited(move || next_in_folders(&site.titles.library, behind));
             let Ok((titles, key)) = page.await else {
                 is_busy = true;
                 break;
@@ -176,8 +180,8 @@ impl Indexer {
 
     async fn restore_from(&self, database: &Database) -> Result<usize, DatabaseError> {
         let library = &self.site.titles.library;
-        // The titles of a root that is unavailable are not gone.
-        let is_whole = library.roots().iter().all(|named| named.root.is_open());
+        // The titles of a root that could not be listed yet are not gone.
+        let is_whole = library.roots().iter().all(NamedRoot::is_scanned);
         let (mut restored, mut last) = (0, None::<String>);
         loop {
             let page = fact_store::page_behind(database, last.as_deref()).await?;
@@ -231,6 +235,22 @@ impl Indexer {
 
     fn database(&self) -> Option<Database> {
         self.site.jobs.load().as_ref().map(|jobs| jobs.queue.database().clone())
+    }
+}
+
+/// The next titles in folders that lack facts, and the key of the last title that was looked at.
+fn next_in_folders(
+    library: &Library,
+    mut behind: Option<Box<[u8]>>,
+) -> (Vec<Title>, Option<Box<[u8]>>) {
+    loop {
+        let (mut titles, last) = library.catalog.without_facts(behind.as_deref(), PAGE);
+        let is_end = titles.is_empty();
+        titles.retain(|title| !library.is_in_bucket(&title.path));
+        if is_end || !titles.is_empty() {
+            return (titles, last);
+        }
+        behind = last;
     }
 }
 

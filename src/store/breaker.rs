@@ -3,8 +3,8 @@
 //! Without one, each request waits for its own timeout during an outage. A call that fails with its
 //! connection, or that waits while nothing else was answered either, makes the server suspect; then one probe
 //! with a connection of its own decides. So a statement that waits for a lock opens no breaker, and a server
-//! that froze, or whose machine is gone, does so within a second. While the breaker is open nothing but the
-//! probe asks the server, at growing intervals, and resolves its name each time.
+//! that froze, or whose machine is gone, does so within a second, unless it is far away. While the breaker is
+//! open nothing but the probe asks the server, at growing intervals, and resolves its name each time.
 
 use std::{
     fmt, io,
@@ -28,10 +28,10 @@ use super::DatabaseError;
 /// The silence of the server during a call after which it is suspect.
 const SUSPICION: Duration = Duration::from_millis(400);
 
-/// Timeout of the probe of a suspect server. With [`SUSPICION`], less than a second.
+/// Timeout of the probe of a suspect server that is near. With [`SUSPICION`], less than a second.
 const SUSPECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Timeout of the probes while the breaker is open: the server may be far away, or busy with its start.
+/// Timeout of the probes while the breaker is open: the server may be busy with its start.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The first interval between probes while the breaker is open; it doubles with each.
@@ -43,6 +43,8 @@ const PROBE_INTERVAL_MAX: Duration = Duration::from_secs(10);
 /// The breaker of a server.
 pub struct Breaker {
     options: PgConnectOptions,
+    /// The least timeout of a probe: one that succeeded took half of it.
+    patience: Duration,
     state: watch::Sender<State>,
     created: Instant,
     /// The time of the server's last response, in milliseconds after `created`.
@@ -62,9 +64,11 @@ struct State {
 struct Probing(Weak<Breaker>);
 
 impl Breaker {
-    pub(super) fn new(options: PgConnectOptions) -> Arc<Self> {
+    /// `setup`: how long a first [`ask`] took. At the distance of the server, a probe takes as long.
+    pub(super) fn new(options: PgConnectOptions, setup: Duration) -> Arc<Self> {
         Arc::new(Self {
             options,
+            patience: setup * 2,
             state: watch::Sender::default(),
             created: Instant::now(),
             responded_ms: AtomicU64::new(0),
@@ -128,8 +132,15 @@ impl Breaker {
     fn observe<T>(self: &Arc<Self>, result: &sqlx::Result<T>) {
         match result {
             Err(error) if is_lost(error) => self.probe(),
-            _ => self.responded_ms.store(self.age_ms(), Ordering::Relaxed),
+            Err(sqlx::Error::Database(_)) => self.note_response(),
+            // A call may succeed without the server, as when it takes a connection that is open.
+            _ => {}
         }
+    }
+
+    /// Notes that the server has responded.
+    pub(super) fn note_response(&self) {
+        self.responded_ms.store(self.age_ms(), Ordering::Relaxed);
     }
 
     fn suspect_silence(self: &Arc<Self>) {
@@ -158,7 +169,7 @@ impl Breaker {
     }
 
     fn close(&self) {
-        self.responded_ms.store(self.age_ms(), Ordering::Relaxed);
+        self.note_response();
         let was_open = self.state.send_if_modified(|state| std::mem::take(&mut state.is_open));
         if was_open {
             tracing::info!("database responds again");
@@ -178,7 +189,10 @@ impl Probing {
         let mut limit = SUSPECT_TIMEOUT;
         let mut pause = PROBE_INTERVAL_MIN;
         while let Some(breaker) = self.0.upgrade() {
-            if responds(&breaker.options, limit).await {
+            let begun_ms = breaker.age_ms();
+            let has_responded = responds(&breaker.options, limit.max(breaker.patience)).await;
+            // Or to a call meanwhile.
+            if has_responded || breaker.responded_ms.load(Ordering::Relaxed) > begun_ms {
                 return breaker.close();
             }
             breaker.open();
@@ -208,15 +222,20 @@ async fn closed(state: &mut watch::Receiver<State>) {
     let _ = state.wait_for(|state| !state.is_open).await;
 }
 
-/// Whether the server responds, on a new connection.
-async fn responds(options: &PgConnectOptions, limit: Duration) -> bool {
-    let probe = async {
+/// Asks the server whether it responds, on a new connection.
+pub(super) async fn ask(options: &PgConnectOptions, limit: Duration) -> sqlx::Result<()> {
+    let asking = async {
         let mut connection = options.connect().await?;
         connection.ping().await?;
         connection.close().await
     };
     let late = |_elapsed| Err(io::Error::from(io::ErrorKind::TimedOut).into());
-    match timeout(limit, probe).await.unwrap_or_else(late) {
+    timeout(limit, asking).await.unwrap_or_else(late)
+}
+
+/// Whether the server responds, on a new connection.
+async fn responds(options: &PgConnectOptions, limit: Duration) -> bool {
+    match ask(options, limit).await {
         Err(error) => {
             tracing::debug!(%error, "probe of the database failed");
             // A refusal, such as for too many connections, is a response.

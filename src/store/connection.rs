@@ -91,6 +91,9 @@ impl<P: Pooled> Connection<P> {
         };
         let result = result.map_err(|_| DatabaseError::timed_out())??;
         self.is_certain = true;
+        if let Some(breaker) = &self.breaker {
+            breaker.note_response();
+        }
         Ok(result)
     }
 }

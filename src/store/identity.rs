@@ -1,7 +1,8 @@
 //! The identity of a store: its database and its artifact storage belong together.
 //!
-//! Rows name folders of artifacts. A server with the database of others and a data folder of its own would find
-//! none of their folders, and delete their rows. So both hold the same random id, which is compared at the start.
+//! Rows name folders of artifacts. A server with the database of others and a data folder of its own would
+//! find none of their folders, and delete their rows. So both hold the same random id, which is compared at
+//! the start.
 
 use std::{
     io,
@@ -30,7 +31,7 @@ pub enum IdentityError {
     #[error(
         "the database belongs to the store {database}, but {} to {}: use the data folder of that \
          store (--data), or another database (--database); if that folder is gone, give this one its \
-         id: echo {database} > {}", folder.display(), shown(found.as_deref()), file.display()
+         id: echo {database} > {}", folder.display(), shown(found.as_deref()), quoted(file)
     )]
     Mismatch {
         /// The id in the database.
@@ -53,6 +54,11 @@ pub enum IdentityError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 fn shown(found: Option<&str>) -> String {

@@ -5,7 +5,7 @@
 //! connection for seconds. This pool asks only after a pause, and opens new connections after an outage.
 
 use std::{
-    fmt, io,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     DatabaseError,
-    breaker::Breaker,
+    breaker::{Breaker, ask},
     pooled::{ACQUIRE_TIMEOUT, Pooled},
 };
 
@@ -76,9 +76,10 @@ impl PostgresPool {
     /// Connects once, for the reason if that fails.
     pub(super) async fn open(options: PgConnectOptions) -> Result<Arc<Self>, DatabaseError> {
         let options = options.application_name("headwater");
+        let begun = Instant::now();
         check_connection(&options).await?;
         Ok(Arc::new(Self {
-            breaker: Breaker::new(options.clone()),
+            breaker: Breaker::new(options.clone(), begun.elapsed()),
             options,
             places: Arc::new(Semaphore::new(CONNECTIONS)),
             idle: Mutex::default(),
@@ -109,7 +110,10 @@ impl PostgresPool {
                 return Ok((connection, opened));
             }
             match timeout(PING_TIMEOUT, connection.ping()).await {
-                Ok(Ok(())) => return Ok((connection, opened)),
+                Ok(Ok(())) => {
+                    self.breaker.note_response();
+                    return Ok((connection, opened));
+                }
                 Ok(Err(_lost)) => {}
                 // The address may be another server's by now, and this one may never respond.
                 Err(_late) => self.breaker.distrust_connections(),
@@ -118,6 +122,7 @@ impl PostgresPool {
         let opened = Instant::now();
         let mut connection = self.options.connect().await?;
         sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+        self.breaker.note_response();
         Ok((connection, opened))
     }
 
@@ -186,10 +191,7 @@ impl Drop for PostgresConnection {
 
 /// Connects once, for the reason if that fails.
 async fn check_connection(options: &PgConnectOptions) -> Result<(), DatabaseError> {
-    let connecting = async { options.connect().await?.close().await };
-    let late = |_elapsed| Err(io::Error::from(io::ErrorKind::TimedOut).into());
-    let connected = timeout(ACQUIRE_TIMEOUT, connecting).await.unwrap_or_else(late);
-    connected.map_err(|error| match DatabaseError::from(error) {
+    ask(options, ACQUIRE_TIMEOUT).await.map_err(|error| match DatabaseError::from(error) {
         DatabaseError::Unavailable(error) => {
             DatabaseError::Unreachable { server: server(options), error }
         }

@@ -32,7 +32,7 @@ use crate::{
     jobs::supervisor::{Supervisor, WorkerState},
     library::CacheLookups,
     queue::{Class, Job, JobId, JobSubmission, Queue, QueueError, State},
-    shares::ClientKey,
+    shares::{ClientKey, Refused},
     store::artifacts::{Key, artifact_dir},
     transcode::JobSpec,
 };
@@ -172,7 +172,12 @@ impl Artifacts {
             Some(_) => None,
             None => self.places.take(key.as_str(), ClientKey::current()).map_err(|refused| {
                 tracing::debug!(%refused, key = key.as_str(), "rendition not started");
-                Error::NotReady("other titles are transcoded for this client first, retry later")
+                Error::NotReady(match refused {
+                    Refused::OwnLimit => {
+                        "other titles are transcoded for this address first, retry later"
+                    }
+                    Refused::Full => "other titles are transcoded first, retry later",
+                })
             })?,
         };
         self.obtain_by(spec, submission, place, Duration::ZERO).await

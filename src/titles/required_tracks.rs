@@ -105,7 +105,10 @@ fn missing_video<'a>(
     let (track, height_max) = match stills::encoded_video(movie) {
         Some(track) if renditions.is_empty() => (track, u32::MAX),
         _ if !requires_h264 || renditions.iter().any(is_h264) => return None,
-        _ => (stills::track(movie).ok()?, H264_HEIGHT_MAX),
+        _ => {
+            let track = stills::track(movie).ok().filter(|track| !stills::is_cover(movie, track));
+            (track?, H264_HEIGHT_MAX)
+        }
     };
     let video = VideoTrack::from_track(track).filter(|video| !is_plain_h264(video))?;
     let height = video.short_side().min(height_max);

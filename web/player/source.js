@@ -53,7 +53,7 @@ export async function chooseStep(title, attempts) {
   const plays = { mp4: inFile.video && inFile.audio, hls: inSegments.video && inSegments.audio };
   for (const way of isReplaced || prefersHls(title) ? ["hls", "mp4"] : ["mp4", "hls"]) {
     const by = way === "hls" && !hasMediaSource ? nativeHls() : way;
-    if (by && plays[way] && !failed.has(by)) return play(title, by);
+    if (by && plays[way] && !failed.has(by)) return play(title, by, made);
   }
   if (!inFile.video && !inSegments.video && !made.has("video")) return { step: "transcode", track: video };
   if (!inFile.audio && !inSegments.audio && !made.has("audio")) return { step: "transcode", track: audio };
@@ -105,9 +105,15 @@ function prefersHls({ renditions, tracks }) {
 }
 
 /** @returns {Step} */
-function play(title, by) {
-  const url = { file: title.href, mp4: `${title.views}play.mp4` }[by] ?? `${title.views}index.m3u8`;
+function play(title, by, made = new Set()) {
+  const url = { file: title.href, mp4: `${title.views}play.mp4` }[by] ?? `${title.views}index.m3u8${required(made)}`;
   return { step: "play", by, url };
+}
+
+/** Caches may have a manifest from before a track was made, but none that must have it. @param {Set<string>} made */
+function required(made) {
+  const codecs = [made.has("video") && "h264", made.has("audio") && "aac"].filter(Boolean);
+  return codecs.length ? `?require=${codecs}` : "";
 }
 
 /** The server's own reason, if it has one. @returns {Step} */

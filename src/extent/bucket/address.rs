@@ -106,12 +106,12 @@ impl Address {
         let endpoint = endpoint.or_else(|| either(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]));
         let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
 
-        let invalid = || SettingsError::Endpoint(endpoint.clone());
-        let uri: Uri = endpoint.parse().map_err(|_| invalid())?;
-        if uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
-            // Never print a password.
+        if endpoint.contains('@') {
+            // Never print a password, also not that of text that is no URL.
             return Err(SettingsError::Endpoint("…@…".to_owned()));
         }
+        let invalid = || SettingsError::Endpoint(endpoint.clone());
+        let uri: Uri = endpoint.parse().map_err(|_| invalid())?;
         let (server, authority) = Server::from_uri(&uri).ok_or_else(invalid)?;
         let scheme = if server.is_tls { "https" } else { "http" };
         let path = uri.path().trim_end_matches('/');
@@ -198,8 +198,10 @@ mod tests {
         for endpoint in ["ftp://host", "host", "https://", "not a url"] {
             assert!(address(Some(endpoint), "films", false).contains("invalid endpoint"));
         }
-        let error = address(Some("https://key:secret@host"), "films", false);
-        assert!(error.contains("invalid endpoint") && !error.contains("secret"), "{error}");
+        for endpoint in ["https://key:secret@host", "key:secret@host", "https://key:se cret@host"] {
+            let error = address(Some(endpoint), "films", false);
+            assert!(error.contains("invalid endpoint") && !error.contains("cret"), "{error}");
+        }
     }
 
     #[test]

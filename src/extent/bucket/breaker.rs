@@ -109,6 +109,11 @@ impl State {
 }
 
 impl Pass {
+    /// Whether the request probes the bucket.
+    pub(super) fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
     /// The bucket responded as it should, be it with an error such as 404.
     pub(super) fn succeeded(mut self, now: Instant) {
         self.is_done = true;

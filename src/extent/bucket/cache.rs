@@ -306,10 +306,10 @@ impl Cache {
 
     /// Writes the pages of some of the shelves, as far as they are out of date.
     pub(super) fn write_pages(&self, which: impl Fn(&Shelf) -> bool) {
-        // One after the other, so that evicted ones are not held in the meantime.
+        // One after the other, so that evicted ones are not held in the meantime. Also a page that another
+        // thread is writing, for which this waits: at the end it must be on the disk.
         for key in self.open.keys() {
             if let Some(shelf) = self.open.get(&key)
-                && shelf.is_dirty()
                 && which(&shelf)
             {
                 write_page(&shelf);

@@ -29,6 +29,7 @@ use super::{
     shelf::SHELF_FILE_BYTES,
     shelf_key::{ObjectHash, ShelfKey},
 };
+use crate::sys::file;
 
 /// The file whose lock means that the folder is in use.
 const LOCK: &str = "lock";
@@ -55,6 +56,7 @@ pub(super) struct CacheFolder {
     directory: OwnedFd,
     /// Open as long as the folder is in use.
     _lock: OwnedFd,
+    is_nonblocking: bool,
 }
 
 impl CacheFolder {
@@ -80,8 +82,16 @@ impl CacheFolder {
         let flags = DIRECTORY.difference(OFlags::NOFOLLOW);
         let directory = fs::open(path, flags, Mode::empty())?;
         let lock = fs::openat(&directory, LOCK, FILE | OFlags::CREATE, FILE_MODE)?;
+        let is_nonblocking = file::is_nonblocking(&lock)?;
         match fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path: path.to_owned(), directory, _lock: lock }),
+            Ok(()) => {
+                // On other systems no disk is known to be local.
+                if !is_nonblocking && cfg!(target_os = "linux") {
+                    let folder = path.display();
+                    tracing::warn!(%folder, "the cache is on no local disk: its bytes are copied, not sent by the kernel");
+                }
+                Ok(Self { path: path.to_owned(), directory, _lock: lock, is_nonblocking })
+            }
             Err(Errno::WOULDBLOCK) => Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 "another process uses it; give each process a cache folder of its own",
@@ -93,6 +103,11 @@ impl CacheFolder {
     /// The path of the folder, for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the folder is on a local disk: on a network file system, I/O threads would wait for a server.
+    pub fn is_nonblocking(&self) -> bool {
+        self.is_nonblocking
     }
 
     /// The bytes that are free on the disk.

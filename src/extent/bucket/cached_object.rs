@@ -52,6 +52,11 @@ impl CachedObject {
         self.size
     }
 
+    /// Whether I/O threads may let the kernel send pieces: they are on a local disk.
+    pub(super) fn is_sendable(&self) -> bool {
+        self.cache.folder().is_nonblocking()
+    }
+
     /// The bytes that are present from an offset on. `None` if the first one is missing, or if nothing has
     /// looked for it yet: [`missing`](Self::missing) tells. Only looks into memory, for I/O threads.
     pub fn piece(&self, offset: u64) -> Option<Piece> {

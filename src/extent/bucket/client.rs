@@ -316,11 +316,19 @@ fn object(key: &Arc<str>, size: u64, fields: &HeaderMap) -> Result<Opened, Attem
     let etag = field("etag").filter(|etag| !etag.is_empty());
     Ok(Opened {
         key: Arc::clone(key),
-        etag: etag.ok_or(AttemptError::Wrong("a response without an ETag"))?.into(),
+        etag: quoted(etag.ok_or(AttemptError::Wrong("a response without an ETag"))?),
         size,
         version_id: field("x-amz-version-id").map(Into::into),
         modified: field("last-modified").and_then(|date| httpdate::parse_http_date(date).ok()),
     })
+}
+
+/// An ETag with its quotes, which some servers leave out, in listings or everywhere.
+pub(super) fn quoted(etag: &str) -> Arc<str> {
+    match etag.ends_with('"') {
+        true => etag.into(),
+        false => format!("\"{etag}\"").into(),
+    }
 }
 
 /// First byte, end and size of `Content-Range: bytes 0-9/100`.

@@ -93,9 +93,8 @@ impl Credentials {
         }
         let credential = match &self.source {
             Source::Anonymous => return Ok(None),
-            Source::Environment(provider) => provider.get_credential().await.map_err(|error| {
-                // The text of the error may contain what a server of tokens responded.
-                tracing::debug!(%error, "cannot get credentials");
+            Source::Environment(provider) => provider.get_credential().await.map_err(|_| {
+                // The error is not shown: it may contain what a server of tokens responded.
                 no_credentials("there are none in the environment, and no service provides any")
             }),
             Source::File(file) => file.credential().await,
@@ -141,7 +140,8 @@ fn from_environment(
 }
 
 /// A file with `aws_access_key_id`, `aws_secret_access_key` and perhaps `aws_session_token`, read again
-/// when it changes.
+/// when it changes. While it cannot be read, or is not whole, the last credential counts: a program
+/// that renews a file may remove it first.
 struct CredentialsFile {
     path: PathBuf,
     last: Mutex<Option<Known>>,
@@ -152,6 +152,8 @@ struct Known {
     looked_at: Instant,
     modified: SystemTime,
     credential: Arc<AwsCredential>,
+    /// Why the file could not be read at the last look.
+    problem: Option<Arc<str>>,
 }
 
 impl CredentialsFile {
@@ -166,25 +168,37 @@ impl CredentialsFile {
         {
             return Ok(Arc::clone(&known.credential));
         }
-        let path = self.path.clone();
+        let (path, last) = (self.path.clone(), known.clone());
         let read = move || -> std::io::Result<_> {
             let modified = std::fs::metadata(&path)?.modified()?;
-            match known {
-                Some(known) if known.modified == modified => Ok((modified, Ok(known.credential))),
+            match last {
+                Some(last) if last.modified == modified => Ok((modified, Ok(last.credential))),
                 _ => Ok((modified, parse(&std::fs::read_to_string(&path)?).map(Arc::new))),
             }
         };
         let read = tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other);
-        let (modified, parsed) = read.flatten().map_err(|error| {
-            no_credentials(&format!("cannot read credentials_file: {}", error.kind()))
-        })?;
-        let credential = parsed.map_err(|key| {
-            no_credentials(&format!(
-                "credentials_file has no {key} in its first or default section"
-            ))
-        })?;
-        let known =
-            Known { looked_at: Instant::now(), modified, credential: Arc::clone(&credential) };
+        let read = match read.flatten() {
+            Ok((modified, Ok(credential))) => Ok((modified, credential)),
+            Ok((_, Err(key))) => {
+                Err(format!("credentials_file has no {key} in its first or default section"))
+            }
+            Err(error) => Err(format!("cannot read credentials_file: {}", error.kind())),
+        };
+        let looked_at = Instant::now();
+        let known = match (read, known) {
+            (Ok((modified, credential)), _) => {
+                Known { looked_at, modified, credential, problem: None }
+            }
+            (Err(problem), None) => return Err(no_credentials(&problem)),
+            (Err(problem), Some(last)) => {
+                if last.problem.as_deref() != Some(problem.as_str()) {
+                    let file = self.path.display();
+                    tracing::warn!(%file, problem, "the last credentials stay in use");
+                }
+                Known { looked_at, problem: Some(problem.into()), ..last }
+            }
+        };
+        let credential = Arc::clone(&known.credential);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(credential)
     }
@@ -283,6 +297,35 @@ mod tests {
         assert_eq!(first.expect("it is complete").key_id, "A");
         assert_eq!(parse("aws_access_key_id = A").err(), Some("aws_secret_access_key"));
         assert_eq!(parse("[default]").err(), Some("aws_access_key_id"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_gone_or_incomplete_leaves_the_last_credential() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("credentials");
+        std::fs::write(&path, "aws_access_key_id=A\naws_secret_access_key=a")
+            .expect("it is written");
+        let opened = std::fs::File::options().append(true).open(&path).expect("it is there");
+        opened.set_modified(SystemTime::UNIX_EPOCH).expect("it is ours");
+        let file = CredentialsFile::new(&path);
+        assert_eq!(file.credential().await.expect("it is complete").key_id, "A");
+        for (text, key, has_problem) in [
+            (None, "A", true),
+            (Some("aws_access_key_id=B"), "A", true),
+            (Some("aws_access_key_id=B\naws_secret_access_key=b"), "B", false),
+        ] {
+            let changed = match text {
+                None => std::fs::remove_file(&path),
+                Some(text) => std::fs::write(&path, text),
+            };
+            changed.expect("it is ours");
+            file.last.lock().expect("no panic").iter_mut().for_each(|known| {
+                known.looked_at -= RETRY_INTERVAL;
+            });
+            assert_eq!(file.credential().await.expect("there was one").key_id, key);
+            let known = file.last.lock().expect("no panic").clone();
+            assert_eq!(known.expect("there is one").problem.is_some(), has_problem);
+        }
     }
 
     #[tokio::test]

@@ -213,7 +213,9 @@ impl Fetcher {
         let head = get(Part::Range(0..UNIT_BYTES), permit);
         let is_small = size.is_some_and(|size| size <= UNIT_BYTES);
         // Without waiting: opens that wait for a second permit while they hold one could wait for each other.
-        let permit = if is_small { None } else { requests.permits.try_acquire() };
+        // While the breaker probes, one request may pass.
+        let is_single = is_small || !requests.breaker.is_closed();
+        let permit = if is_single { None } else { requests.permits.try_acquire() };
         let Some(permit) = permit else {
             return Ok((head.await?, None));
         };

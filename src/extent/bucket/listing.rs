@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use quick_xml::{Reader, events::Event};
 
-use super::error::AttemptError;
+use super::{client::quoted, error::AttemptError};
 
 /// The keys of a page.
 pub(super) const PAGE_KEYS_MAX: usize = 1000;
@@ -49,9 +49,9 @@ struct Fields {
 impl Fields {
     fn listed(self) -> Option<Listed> {
         Some(Listed {
+            etag: quoted(self.etag.trim()),
             size: self.size.trim().parse().ok()?,
             key: (!self.key.is_empty()).then_some(self.key)?.into(),
-            etag: self.etag.trim().into(),
             modified: humantime::parse_rfc3339(self.modified.trim()).ok(),
             is_archived: matches!(self.storage_class.trim(), "GLACIER" | "DEEP_ARCHIVE"),
         })
@@ -146,7 +146,7 @@ mod tests {
 <Contents><Key>a &amp; b/&#252;&#x1;.mp4</Key><LastModified>2026-11-30T18:53:49.000Z</LastModified>
 <ETag>&quot;9b2cf5&quot;</ETag><Size>12345678901</Size><StorageClass>STANDARD</StorageClass>
 <Owner><ID>1</ID></Owner></Contents>
-<Contents><Key>old.mp4</Key><ETag>"e"</ETag><Size>0</Size><StorageClass>GLACIER</StorageClass></Contents>
+<Contents><Key>old.mp4</Key><ETag>e</ETag><Size>0</Size><StorageClass>GLACIER</StorageClass></Contents>
 </ListBucketResult>"#,
         )
         .expect("it is valid");
@@ -155,6 +155,7 @@ mod tests {
         assert_eq!(&*first.key, "a & b/\u{fc}\u{1}.mp4");
         assert_eq!((first.size, &*first.etag), (12_345_678_901, "\"9b2cf5\""));
         assert!(first.modified.is_some() && !first.is_archived);
+        assert_eq!(&*second.etag, "\"e\"");
         assert!(second.is_archived && second.modified.is_none());
     }
 

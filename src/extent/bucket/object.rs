@@ -84,7 +84,7 @@ impl Object {
 
     /// Whether the kernel may send what is present.
     pub fn is_sendable(&self) -> bool {
-        !self.is_unreadable.load(Ordering::Relaxed)
+        self.cached.is_sendable() && !self.is_unreadable.load(Ordering::Relaxed)
     }
 
     /// Makes the object not [sendable](Self::is_sendable), because a part of it in the cache cannot be read.
@@ -270,7 +270,15 @@ impl Object {
         while filled < into.len() {
             let at = offset + filled as u64;
             let rest = &mut into[filled..];
-            match self.read_piece(at, rest, Wait::Allowed)? {
+            let read = match self.read_piece(at, rest, Wait::Allowed) {
+                Err(ReadError::Io(error)) => {
+                    tracing::warn!(%error, "part of the cache is unreadable; check its disk");
+                    attempts = ATTEMPTS_MAX;
+                    0
+                }
+                read => read?,
+            };
+            match read {
                 0 if attempts >= ATTEMPTS_MAX => {
                     let bytes = self.access.runtime.block_on(
                         self.read_through_memory(&(at..end.min(at + BUFFER_BYTES as u64))),

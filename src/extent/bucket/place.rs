@@ -300,7 +300,7 @@ impl BucketPlace {
             return Err(OpenError::NotFound);
         }
         let opened = self.head(&key).await;
-        Ok(EntryKind::File(*self.note(&key, opened)?.identity()))
+        Ok(EntryKind::File(*self.note_or_last(&key, opened)?.identity()))
     }
 
     /// Opens an object in its present state.
@@ -316,7 +316,7 @@ impl BucketPlace {
             true => self.head(&key).await,
             false => self.open_ends(&key).await,
         };
-        self.note(&key, opened)
+        self.note_or_last(&key, opened)
     }
 
     /// As [`open_file`](Self::open_file) without waiting; `None` if that is not possible.
@@ -425,6 +425,23 @@ impl BucketPlace {
             heads.entry(Arc::clone(key)).or_insert_with(start).clone()
         };
         head.await
+    }
+
+    /// As [`note`](Self::note). While the bucket is down, the last known state counts: what the cache has of
+    /// the object plays on.
+    fn note_or_last(
+        &self,
+        key: &Arc<str>,
+        opened: Result<Opened, FetchError>,
+    ) -> Result<Arc<Object>, OpenError> {
+        let noted = self.note(key, opened);
+        if let Err(OpenError::Unavailable(Unavailable::BucketDown)) = &noted
+            && let Some(last) = self.objects.get(key)
+            && !last.object.is_replaced()
+        {
+            return Ok(Arc::clone(&last.object));
+        }
+        noted
     }
 
     /// Notes what the bucket responded, and returns the object in that state.

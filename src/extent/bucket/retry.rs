@@ -126,6 +126,7 @@ impl Requests {
     ) -> Result<First<T>, AttemptError> {
         let now = Instant::now();
         let pass = self.admit(now)?;
+        let is_probe = pass.is_probe();
         self.budget.count_needed(now);
         let mut attempts = vec![self.attempt(operation, now, pass)];
         let mut running = FuturesUnordered::new();
@@ -133,7 +134,8 @@ impl Requests {
             let request = request(is_fresh);
             async move { (number, request.await) }
         };
-        running.push(run(0, false));
+        // A probe over a connection from before the outage may meet the server that failed.
+        running.push(run(0, is_probe));
 
         let is_hedged = self.is_hedging && operation == Operation::Get;
         let delay = if is_hedged { self.first_bytes.hedge_delay(now) } else { None };

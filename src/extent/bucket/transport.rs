@@ -6,6 +6,7 @@
 
 use std::{
     fmt, io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,6 +22,8 @@ use object_store::client::HttpRequestBody;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::Mutex as AsyncMutex,
+    task::spawn_blocking,
     time::Instant,
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
@@ -43,10 +46,12 @@ pub(super) type Connect =
 
 /// Connects over TCP, and TLS where the server's URL says so.
 pub(super) fn connect_with(tls: TlsConnector) -> Connect {
+    let look_ups = Arc::new(LookUps::default());
     Arc::new(move |server| {
-        let tls = tls.clone();
+        let (tls, look_ups) = (tls.clone(), Arc::clone(&look_ups));
         Box::pin(async move {
-            let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
+            let addresses = look_ups.addresses(&server).await?;
+            let stream = TcpStream::connect(addresses.as_slice()).await?;
             stream.set_nodelay(true)?;
             if !server.is_tls {
                 return Ok(Box::new(stream) as Box<dyn Stream>);
@@ -55,6 +60,46 @@ pub(super) fn connect_with(tls: TlsConnector) -> Connect {
             Ok(Box::new(tls.connect(name, stream).await?) as Box<dyn Stream>)
         })
     })
+}
+
+/// Finds the addresses of servers, one name at a time: a resolver that hangs takes one blocking thread, not
+/// all of them.
+#[derive(Default)]
+struct LookUps(Arc<AsyncMutex<Option<Found>>>);
+
+/// The result of the last look-up.
+struct Found {
+    host: String,
+    at: Instant,
+    addresses: Vec<IpAddr>,
+}
+
+impl LookUps {
+    async fn addresses(&self, server: &Server) -> io::Result<Vec<SocketAddr>> {
+        let with_port = |address| SocketAddr::new(address, server.port);
+        if let Ok(address) = server.host.parse::<IpAddr>() {
+            return Ok(vec![with_port(address)]);
+        }
+        let (asked, host) = (Instant::now(), server.host.clone());
+        let mut last = Arc::clone(&self.0).lock_owned().await;
+        // Those who waited for the same name have the same result.
+        if let Some(found) = &*last
+            && found.host == host
+            && found.at >= asked
+        {
+            return Ok(found.addresses.iter().copied().map(with_port).collect());
+        }
+        // The lock belongs to the work: it is held until the resolver returns, also when no request waits.
+        let look_up = move || -> io::Result<Vec<IpAddr>> {
+            let addresses: Vec<IpAddr> =
+                (host.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect();
+            let found = Found { host, at: Instant::now(), addresses: addresses.clone() };
+            *last = Some(found);
+            Ok(addresses)
+        };
+        let addresses = spawn_blocking(look_up).await.map_err(io::Error::other)??;
+        Ok(addresses.into_iter().map(with_port).collect())
+    }
 }
 
 /// The connections to one server.

@@ -18,6 +18,7 @@ use crate::{
     http::{
         Error, Site, authorization, cors,
         fields::{RequestFields, ResponseFields, parse_get_or_head},
+        hosts,
         query::Query,
         resource::Resource,
         respond::ResponseBody,
@@ -113,7 +114,7 @@ async fn respond_to(request: &HttpRequest, site: &Site) -> Result<HttpResponse, 
         return Err(if exists(&site.titles, &url).await? { refused } else { Error::NotFound });
     }
     let required = match manifest_format(&url.view) {
-        Some(_) => required(request, query)?,
+        Some(_) => required(request, site, query)?,
         None => Required::default(),
     };
     let view = ViewRequest { url, path, query, required, waiting: Waiting::Allowed };
@@ -190,16 +191,7 @@ async fn resource(
         let text = text_beside(titles, title, (file, index), (*name, begun));
         return Ok((Resource::Text(Box::pin(text).await?), None));
     }
-    if let (View::Poster, Err(refused)) = (view, &index)
-        && Box::pin(remux::lacks_video(titles, title, (&file, refused))).await?
-    {
-        let source = (&file, titles.version(&file));
-        let poster = Box::pin(images::source_poster(site, title, source, request.query));
-        return Ok((poster.await?, None));
-    }
-    if let (View::Poster, Ok(movie)) = (view, &index)
-        && Box::pin(facts::has_cover(&file, movie)).await?
-    {
+    if *view == View::Poster && Box::pin(has_source_poster(titles, title, &file, &index)).await? {
         let source = (&file, titles.version(&file));
         let poster = Box::pin(images::source_poster(site, title, source, request.query));
         return Ok((poster.await?, None));
@@ -220,6 +212,19 @@ async fn resource(
         }
     };
     Ok((resource, Some(opened.timing)))
+}
+
+/// Whether the poster shows what is in the file itself: key frames of one that is no movie, or cover art.
+async fn has_source_poster(
+    titles: &Titles,
+    title: &MediaPath,
+    file: &Arc<File>,
+    index: &Index,
+) -> Result<bool, Error> {
+    match index {
+        Ok(movie) => Ok(facts::has_cover(file, movie).await?),
+        Err(refused) => Ok(remux::lacks_video(titles, title, (file, refused)).await?),
+    }
 }
 
 /// Subtitles of a file that is no movie itself: as long as it is not remuxed, those beside it.
@@ -375,8 +380,9 @@ async fn text_file(
 }
 
 /// What a query asks a manifest to have. It may start jobs, so a page of another origin must not ask: on its
-/// behalf a browser would start them on a server that only its own machine reaches.
-fn required(request: &HttpRequest, query: Query<'_>) -> Result<Required, Error> {
+/// behalf a browser would start them on a server that only its own machine reaches. Over plain HTTP from
+/// another machine browsers do not name the page; there the places for renditions are the bound.
+fn required(request: &HttpRequest, site: &Site, query: Query<'_>) -> Result<Required, Error> {
     let mut required = Required::default();
     for codec in query.list("require") {
         match codec.as_str() {
@@ -385,10 +391,16 @@ fn required(request: &HttpRequest, query: Query<'_>) -> Result<Required, Error> 
             _ => return Err(Error::BadRequest("require must be h264, aac or both".to_owned())),
         }
     }
-    if required != Required::default() && authorization::is_of_other_page(request) {
+    if required == Required::default() {
+        return Ok(required);
+    }
+    if authorization::is_of_other_page(request) {
         return Err(Error::CrossOrigin);
     }
-    Ok(required)
+    match hosts::is_own(request.head(), &site.settings.load()) {
+        true => Ok(required),
+        false => Err(Error::UnknownHost),
+    }
 }
 
 /// Parses the part of a title that a query selects.

@@ -180,7 +180,10 @@ impl ByteStream for Cleartext {
             sent.unwrap_or(Err(io::ErrorKind::ResourceBusy.into()))
         };
         let polled = ready!(self.poll_send(cx, wanted, send));
-        Poll::Ready(if is_refused { Ok(None) } else { polled.map(Some) })
+        if is_refused {
+            return Poll::Ready(Ok(None));
+        }
+        Poll::Ready(polled.inspect(|sent| file.record_sent(*sent as u64)).map(Some))
     }
 
     fn set_cork(&self, is_corked: bool) {

@@ -132,9 +132,11 @@ where
         drop(handshake);
         if let Some(mut server) = handshaken {
             let over = poll_fn(|cx| self.poll_turn(cx, &mut server)).await;
-            if self.transport.is_aborted() {
+            let is_aborted = self.transport.is_aborted();
+            let aborted = is_aborted.then_some(ReadError::Changed);
+            if let Some(error) = self.transport.take_failure().or(aborted) {
                 self.schedule.retain(|stream| {
-                    stream.record_cut(&ReadError::Changed);
+                    stream.record_cut(&error);
                     false
                 });
             }

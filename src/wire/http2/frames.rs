@@ -1,15 +1,15 @@
 //! Finds the contents of DATA frames in what h2 writes.
 
 /// The length of a frame's head (RFC 9113 section 4.1), in bytes.
-const HEAD_BYTES: usize = 9;
+pub(super) const FRAME_HEAD_BYTES: usize = 9;
 
 /// The type of frames that carry content (RFC 9113 section 6.1).
-const DATA: u8 = 0;
+pub(super) const DATA: u8 = 0;
 
 /// Follows the frames that h2 writes. It pads none.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
-    head: [u8; HEAD_BYTES],
+pub(super) struct WrittenFrames {
+    head: [u8; FRAME_HEAD_BYTES],
     /// The bytes of `head` that were written.
     head_bytes: usize,
     /// The rest of the frame's payload, in bytes.
@@ -25,7 +25,7 @@ pub(super) enum Span {
     Body(usize, u32),
 }
 
-impl Frames {
+impl WrittenFrames {
     /// The first span of these bytes, of which there is at least one.
     pub(super) fn next(&mut self, written: &[u8]) -> Span {
         if self.payload_bytes > 0 {
@@ -36,10 +36,10 @@ impl Frames {
                 _ => Span::Plain(length),
             };
         }
-        let length = written.len().min(HEAD_BYTES - self.head_bytes);
+        let length = written.len().min(FRAME_HEAD_BYTES - self.head_bytes);
         self.head[self.head_bytes..self.head_bytes + length].copy_from_slice(&written[..length]);
         self.head_bytes += length;
-        if self.head_bytes == HEAD_BYTES {
+        if self.head_bytes == FRAME_HEAD_BYTES {
             let [high, middle, low, ..] = self.head;
             self.payload_bytes = u32::from_be_bytes([0, high, middle, low]) as usize;
             self.head_bytes = 0;
@@ -64,7 +64,7 @@ mod tests {
         let empty = [0, 0, 0, 0, 1, 0, 0, 0, 1];
         let written = [&settings[..], &data, &empty, &data].concat();
         for step in 1..written.len() {
-            let (mut frames, mut body, mut plain) = (Frames::default(), 0, Vec::new());
+            let (mut frames, mut body, mut plain) = (WrittenFrames::default(), 0, Vec::new());
             for mut part in written.chunks(step) {
                 while !part.is_empty() {
                     let length = match frames.next(part) {

@@ -6,7 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::FRAME_BYTES_MAX;
+use super::{
+    FRAME_BYTES_MAX,
+    frames::{DATA, FRAME_HEAD_BYTES},
+};
 
 /// The budget of a new connection, in bytes.
 const INITIAL_BYTES: u64 = 64 * 1024;
@@ -31,17 +34,13 @@ const RESETS_MAX: u32 = 200;
 
 const RESETS_PERIOD: Duration = Duration::from_secs(10);
 
-/// The length of a frame's head (RFC 9113 section 4.1), in bytes.
-const FRAME_HEAD_BYTES: usize = 9;
-
 /// The length of the client's preface (RFC 9113 section 3.4), in bytes.
 const PREFACE_BYTES: usize = 24;
 
 /// From this length of its payload on, in bytes, a frame may not fit into the memory that h2 has already.
 const LONG_FRAME_BYTES: usize = 4 * 1024;
 
-/// Types of frames (RFC 9113 section 6).
-const DATA: u8 = 0;
+/// The type of frames that reset a stream (RFC 9113 section 6.4).
 const RST_STREAM: u8 = 3;
 
 /// Counts what a client sends.

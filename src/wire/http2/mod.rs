@@ -10,7 +10,8 @@
 //! - `pieces` finds or reads the next piece of a body, from which h2 cuts frames; `schedule` chooses the
 //!   response that sends the next one. h2 gets a `placeholder` for each `piece`.
 //! - `transport` is the byte stream as h2 sees it: `input` limits what a client may send, `received`
-//!   holds long frames back until they are complete, and `output` puts the pieces into the `frames` that h2 has written, and sends them.
+//!   holds long frames back until they are complete, and `output` puts the pieces into the `frames` that h2
+//!   has written, and sends them.
 //! - `byte_stream` is the connection below: files go from the page cache to a socket without encryption.
 
 mod byte_stream;

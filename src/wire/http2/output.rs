@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
+    ops::Range,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -12,11 +13,11 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{
     byte_stream::ByteStream,
-    frames::{Frames, Span},
+    frames::{Span, WrittenFrames},
     piece::Piece,
     placeholder::{Discarded, Placeholder},
 };
-use crate::extent::{ReadError, disk::BUFFER_BYTES};
+use crate::extent::{File, ReadError, disk::BUFFER_BYTES};
 
 /// From this length on, in bytes, a part of a piece is kept by reference.
 const REFERENCE_MIN_BYTES: usize = 1024;
@@ -32,7 +33,7 @@ const SLICES_MAX: usize = 64;
 pub(super) struct Output {
     /// The pieces that h2 got, and has not written yet.
     expected: VecDeque<ExpectedPiece>,
-    frames: Frames,
+    frames: WrittenFrames,
     queue: VecDeque<Piece>,
     /// Copied bytes behind the queue.
     tail: BytesMut,
@@ -42,6 +43,8 @@ pub(super) struct Output {
     has_new_memory: bool,
     /// The read of the first part of the queue, a range of a file that cannot be sent by reference any more.
     reading: Option<BoxFuture<'static, Result<Bytes, ReadError>>>,
+    /// Why the first part of the queue cannot be sent. The connection ends.
+    failure: Option<ReadError>,
     is_corked: bool,
 }
 
@@ -49,7 +52,14 @@ pub(super) struct Output {
 struct ExpectedPiece {
     stream: u32,
     piece: Piece,
-    is_discarded: Discarded,
+    discarded: Discarded,
+}
+
+impl ExpectedPiece {
+    /// The number of bytes that h2 will still write.
+    fn left(&self) -> usize {
+        self.piece.len().saturating_sub(self.discarded.bytes())
+    }
 }
 
 impl Output {
@@ -72,8 +82,8 @@ impl Output {
     pub(super) fn expect(&mut self, stream: u32, piece: Piece) -> Placeholder {
         let placeholder = Placeholder::new(piece.len());
         self.has_new_memory |= matches!(piece, Piece::Memory { .. });
-        let is_discarded = placeholder.discarded();
-        self.expected.push_back(ExpectedPiece { stream, piece, is_discarded });
+        let discarded = placeholder.discarded();
+        self.expected.push_back(ExpectedPiece { stream, piece, discarded });
         placeholder
     }
 
@@ -106,13 +116,14 @@ impl Output {
     /// Appends the next bytes of the body of a stream.
     fn push_body(&mut self, mut length: usize, stream: u32) -> io::Result<()> {
         while length > 0 {
-            let is_next = |next: &ExpectedPiece| next.stream == stream && !next.is_discarded.get();
+            let is_next = |next: &ExpectedPiece| next.stream == stream && next.left() > 0;
             let Some(place) = self.expected.iter().position(is_next) else {
                 return Err(io::Error::other("a frame without its piece"));
             };
-            let piece = &mut self.expected[place].piece;
-            let part = piece.split_to(length.min(piece.len()));
-            if piece.is_empty() {
+            let next = &mut self.expected[place];
+            let taken = length.min(next.left());
+            let part = next.piece.split_to(taken);
+            if next.left() == 0 {
                 self.expected.remove(place);
             }
             length -= part.len();
@@ -146,29 +157,56 @@ impl Output {
         }
     }
 
-    /// Sends all bytes. Ready when the socket has taken the last one.
+    /// Sends all bytes. Ready when the socket has taken the last one. `is_cached`: whether a range of a file
+    /// is in the page cache now. It was when it was passed on, but the client may have paused since.
     pub(super) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut impl ByteStream,
+        is_cached: impl Fn(&File, &Range<u64>) -> bool,
     ) -> Poll<io::Result<()>> {
         self.queue_tail();
         self.cork(socket);
         while let Some(first) = self.queue.front() {
+            let is_file = matches!(first, Piece::File { .. });
             let sent = match first {
                 Piece::Memory { .. } => Some(ready!(self.poll_memory(cx, socket))?),
-                Piece::File { source, range } => match self.reading {
-                    None => ready!(socket.poll_send_file(cx, source, range))?,
-                    Some(_) => None,
+                Piece::File { source, range } => match (&self.reading, source.as_file()) {
+                    (None, Some(file)) if is_cached(file, range) => {
+                        ready!(socket.poll_send_file(cx, source, range))?
+                    }
+                    (None, _) => {
+                        // What a full socket does not accept would be read in vain.
+                        ready!(socket.poll_room(cx))?;
+                        None
+                    }
+                    _ => None,
                 },
             };
             match sent {
+                Some(0) if is_file => return Poll::Ready(Err(self.fail(ReadError::Truncated))),
                 Some(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Some(sent) => self.advance(sent),
-                None => ready!(self.poll_read(cx)).map_err(io::Error::other)?,
+                None => {
+                    if let Err(error) = ready!(self.poll_read(cx)) {
+                        return Poll::Ready(Err(self.fail(error)));
+                    }
+                }
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Keeps the reason for the end of the connection. Returns the error that h2 gets.
+    fn fail(&mut self, error: ReadError) -> io::Error {
+        let reported = io::Error::other(error.to_string());
+        self.failure = Some(error);
+        reported
+    }
+
+    /// Takes the reason if bytes that were passed on could not be read.
+    pub(super) fn take_failure(&mut self) -> Option<ReadError> {
+        self.failure.take()
     }
 
     /// Corks the socket before the second range of a file, so that frames share packets.
@@ -242,7 +280,7 @@ impl Output {
             self.is_corked = false;
             socket.set_cork(false);
         }
-        self.expected.retain(|expected| !expected.is_discarded.get());
+        self.expected.retain(|expected| expected.left() > 0);
         if self.is_empty() && self.expected.is_empty() {
             // An idle connection keeps no memory.
             (self.expected, self.queue) = (VecDeque::new(), VecDeque::new());
@@ -257,18 +295,29 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Range;
+    use std::{fs, future::poll_fn, path::Path, time::Duration};
 
     use bytes::Buf as _;
     use tokio::io::ReadBuf;
 
     use super::*;
-    use crate::extent::{File, Source};
+    use crate::extent::{
+        Source,
+        disk::{Buffers, DiskPoolSettings, Root, RootSettings},
+    };
 
     /// Takes a few bytes at a time, and then no more.
     struct Narrow {
         taken: Vec<u8>,
         room: usize,
+        /// How often it was asked to send a file.
+        file_sends: usize,
+    }
+
+    impl Narrow {
+        fn new(room: usize) -> Self {
+            Self { taken: Vec::new(), room, file_sends: 0 }
+        }
     }
 
     impl ByteStream for Narrow {
@@ -301,6 +350,7 @@ mod tests {
             _: &Arc<dyn Source>,
             _: &Range<u64>,
         ) -> Poll<io::Result<Option<usize>>> {
+            self.file_sends += 1;
             Poll::Ready(Ok(None))
         }
 
@@ -337,7 +387,8 @@ mod tests {
             range: Range<u64>,
         ) -> BoxFuture<'static, Result<Bytes, ReadError>> {
             let at = |offset| usize::try_from(offset).expect("in memory");
-            let bytes = self.0.slice(at(range.start)..at(range.end.min(range.start + 1000)));
+            let end = range.end.min(range.start + 1000).min(self.len());
+            let bytes = self.0.slice(at(range.start)..at(end));
             async move { Ok(bytes) }.boxed()
         }
     }
@@ -378,12 +429,12 @@ mod tests {
         write(&mut output, 3, &mut three, 2000);
         write(&mut output, 1, &mut one, 3500);
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        let mut socket = Narrow { taken: Vec::new(), room: 2000 };
-        assert!(output.poll_send(&mut cx, &mut socket).is_pending());
+        let mut socket = Narrow::new(2000);
+        assert!(output.poll_send(&mut cx, &mut socket, |_, _| true).is_pending());
         output.end_turn(&socket);
         assert!(first.is_unique(), "the piece is not held while the client does not read");
         socket.room = usize::MAX;
-        assert!(output.poll_send(&mut cx, &mut socket).is_ready());
+        assert!(output.poll_send(&mut cx, &mut socket, |_, _| true).is_ready());
         let expected =
             [(1, first[..2500].to_vec()), (3, second.to_vec()), (1, first[2500..].to_vec())];
         assert!(contents(&socket.taken) == expected);
@@ -398,9 +449,47 @@ mod tests {
         let mut one = output.expect(1, Piece::File { source, range: 100..4900 });
         write(&mut output, 1, &mut one, 4800);
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        let mut socket = Narrow { taken: Vec::new(), room: usize::MAX };
-        assert!(output.poll_send(&mut cx, &mut socket).is_ready());
+        let mut socket = Narrow::new(usize::MAX);
+        assert!(output.poll_send(&mut cx, &mut socket, |_, _| true).is_ready());
         assert!(contents(&socket.taken) == [(1, bytes[100..4900].to_vec())]);
+    }
+
+    #[tokio::test]
+    async fn a_range_that_is_not_cached_any_more_is_read_into_a_buffer() {
+        let bytes = counted(16_000);
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("file"), &bytes).expect("a file");
+        let settings = RootSettings {
+            pool: DiskPoolSettings { threads: 1, queue: 16, deadline: Duration::from_secs(60) },
+            open_files: 10,
+            revalidate_after: Duration::from_secs(60),
+            quiet_period: Some(Duration::ZERO),
+        };
+        let opening = Root::open("test", folder.path(), Buffers::new(1 << 20), settings);
+        let root = opening.await.expect("a root");
+        let file = root.open_file(Path::new("file")).await.expect("a file");
+        let source: Arc<dyn Source> = Arc::new(File::from(file));
+        let mut output = Output::default();
+        let mut one = output.expect(1, Piece::File { source, range: 100..15_900 });
+        write(&mut output, 1, &mut one, 15_800);
+        let mut socket = Narrow::new(usize::MAX);
+        let sent = poll_fn(|cx| output.poll_send(cx, &mut socket, |_, _| false)).await;
+        sent.expect("sent");
+        assert_eq!(socket.file_sends, 0, "the kernel would wait for the disk");
+        assert!(contents(&socket.taken) == [(1, bytes[100..15_900].to_vec())]);
+    }
+
+    #[test]
+    fn a_file_that_became_shorter_is_the_reason_for_the_end() {
+        let source: Arc<dyn Source> = Arc::new(Cold(Bytes::new()));
+        let mut output = Output::default();
+        let mut one = output.expect(1, Piece::File { source, range: 0..4800 });
+        write(&mut output, 1, &mut one, 4800);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut socket = Narrow::new(usize::MAX);
+        let sent = output.poll_send(&mut cx, &mut socket, |_, _| true);
+        assert!(matches!(sent, Poll::Ready(Err(_))));
+        assert!(matches!(output.take_failure(), Some(ReadError::Truncated)));
     }
 
     #[test]
@@ -411,12 +500,29 @@ mod tests {
         write(&mut output, 1, &mut placeholder, 10);
         drop(placeholder);
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        let mut socket = Narrow { taken: Vec::new(), room: usize::MAX };
-        assert!(output.poll_send(&mut cx, &mut socket).is_ready());
+        let mut socket = Narrow::new(usize::MAX);
+        assert!(output.poll_send(&mut cx, &mut socket, |_, _| true).is_ready());
         output.end_turn(&socket);
         assert!(bytes.is_unique());
         assert!(contents(&socket.taken) == [(1, bytes[..10].to_vec())]);
         let late = output.push(&[0, 0, 1, 0, 0, 0, 0, 0, 1, 0]);
         assert!(late.is_err(), "no placeholder is ever sent");
+    }
+
+    #[test]
+    fn what_h2_has_copied_of_a_stream_that_was_reset_is_sent() {
+        let bytes = counted(3000);
+        let mut output = Output::default();
+        let mut placeholder = output.expect(1, Piece::Memory { bytes: bytes.clone(), copied: 0 });
+        placeholder.advance(20);
+        drop(placeholder);
+        let mut socket = Narrow::new(usize::MAX);
+        output.end_turn(&socket);
+        write(&mut output, 1, &mut Placeholder::new(20), 20);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(output.poll_send(&mut cx, &mut socket, |_, _| true).is_ready());
+        output.end_turn(&socket);
+        assert!(bytes.is_unique());
+        assert!(contents(&socket.taken) == [(1, bytes[..20].to_vec())]);
     }
 }

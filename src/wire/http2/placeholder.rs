@@ -8,36 +8,37 @@ use std::{cell::Cell, rc::Rc};
 
 use bytes::Buf;
 
-/// What h2 writes, at most one frame of every peer at a time. Never sent.
+/// What h2 writes, 16 KiB at a time. Never sent.
 static FILLER: [u8; super::FRAME_BYTES_MAX as usize] = [0; super::FRAME_BYTES_MAX as usize];
 
 /// As many bytes as a piece of a body has.
 #[derive(Debug, Default)]
 pub(super) struct Placeholder {
     length: usize,
-    is_discarded: Discarded,
+    discarded: Discarded,
 }
 
-/// Whether h2 has discarded the rest of a piece, because its stream was reset.
+/// The number of last bytes of a piece that h2 will not write, because its stream was reset.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Discarded(Option<Rc<Cell<bool>>>);
+pub(super) struct Discarded(Option<Rc<Cell<usize>>>);
 
 impl Placeholder {
     /// For a piece of this length, in bytes.
     pub(super) fn new(length: usize) -> Self {
-        Self { length, is_discarded: Discarded(Some(Rc::default())) }
+        Self { length, discarded: Discarded(Some(Rc::default())) }
     }
 
-    /// Learns whether h2 discards the piece.
+    /// Learns how much of the piece h2 discards.
     pub(super) fn discarded(&self) -> Discarded {
-        self.is_discarded.clone()
+        self.discarded.clone()
     }
 }
 
 impl Discarded {
-    /// Whether h2 will not write the rest of the piece.
-    pub(super) fn get(&self) -> bool {
-        self.0.as_ref().is_some_and(|cell| cell.get())
+    /// The number of bytes. Those before them h2 has written, or will write: it copies a short part of a
+    /// piece into a buffer of its own.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |bytes| bytes.get())
     }
 }
 
@@ -57,8 +58,8 @@ impl Buf for Placeholder {
 
 impl Drop for Placeholder {
     fn drop(&mut self) {
-        if let Some(is_discarded) = self.is_discarded.0.as_ref().filter(|_| self.length > 0) {
-            is_discarded.set(true);
+        if let Some(discarded) = &self.discarded.0 {
+            discarded.set(self.length);
         }
     }
 }

@@ -15,7 +15,10 @@ use super::{
     UNSENT_BYTES_MAX, byte_stream::ByteStream, input::Input, output::Output, piece::Piece,
     placeholder::Placeholder, received::Received,
 };
-use crate::{extent::File, wire::io_thread::IoThread};
+use crate::{
+    extent::{File, ReadError},
+    wire::io_thread::IoThread,
+};
 
 /// A byte stream that limits what is read, and gathers what is written until [`poll_send`](Self::poll_send).
 /// Clones share the stream: h2 owns one, and the connection another.
@@ -90,7 +93,15 @@ impl<IO: ByteStream> Transport<IO> {
         if output.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        output.poll_send(cx, &mut *self.0.stream.borrow_mut())
+        let Shared { stream, io_thread, .. } = &*self.0;
+        output.poll_send(cx, &mut *stream.borrow_mut(), |file, range| {
+            io_thread.page_cache.is_cached(file, range, io_thread.now())
+        })
+    }
+
+    /// Takes the reason if bytes that were passed on could not be read.
+    pub(super) fn take_failure(&self) -> Option<ReadError> {
+        self.0.output.borrow_mut().take_failure()
     }
 
     /// Waits until the socket accepts more.

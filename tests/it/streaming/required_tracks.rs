@@ -55,7 +55,7 @@ fn jobs(serving: &Serving) -> Vec<Value> {
 fn a_manifest_that_must_have_h264_starts_one_rendition_for_all_clients() {
     let Some((_folder, serving)) = titles(1) else { return };
     assert_eq!(serving.get("/v/0.mp4/index.m3u8", &[]).status, 200);
-    assert!(jobs(&serving).is_empty(), "whoever decodes HEVC needs no job");
+    assert!(jobs(&serving).is_empty(), "a client that decodes HEVC needs no job");
     let first = job(&require(&serving, 2, 0));
     assert_eq!(job(&require(&serving, 2, 0)), first);
     assert_eq!(job(&require(&serving, 3, 0)), first);
@@ -102,7 +102,8 @@ fn a_title_that_has_h264_needs_no_job_and_other_requirements_are_refused() {
 #[test]
 fn a_page_of_another_origin_starts_nothing() {
     let Some((_folder, serving)) = titles(1) else { return };
-    for field in ["Sec-Fetch-Site: cross-site", "Origin: http://evil.example"] {
+    for field in ["Sec-Fetch-Site: cross-site", "Origin: http://evil.example", "Host: evil.example"]
+    {
         let refused = serving.get("/v/0.mp4/index.m3u8?require=h264", &[field]);
         assert_eq!(refused.status, 403, "{field}");
     }

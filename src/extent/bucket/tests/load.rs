@@ -168,6 +168,30 @@ async fn while_everything_fails_errors_come_at_once_and_hardly_a_request_is_sent
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_open_after_an_outage_succeeds_and_closes_the_breaker() {
+    let (start, outage) = (Instant::now(), Duration::from_secs(5));
+    let bucket = Bucket::new(3 * MIB, move |bucket, request| match start.elapsed() < outage {
+        true => status(503, ""),
+        false => bucket.right(request),
+    });
+    let fetcher = bucket.fetcher();
+    let open = |number: usize| {
+        let fetcher = &fetcher;
+        async move { fetcher.open(&format!("{number}.mp4"), None, |_| Memory::new(3 * MIB)).await }
+    };
+    while fetcher.breaker() == BreakerState::Closed {
+        assert!(start.elapsed() < outage, "the breaker stays closed");
+        for opened in join_all((0..20).map(open)).await {
+            opened.expect_err("everything fails");
+        }
+    }
+    sleep(Duration::from_secs(35)).await;
+    assert_eq!(open(0).await.expect("the bucket is back").size, 3 * UNIT);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(fetcher.breaker(), BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn hedges_halve_the_slowest_hundredth_for_a_twentieth_of_requests() {
     const UNITS: usize = 800;
     let mut percentiles = Vec::new();

@@ -21,17 +21,18 @@ fn id_in(storage: &ArtifactStore) -> String {
 on_both! {
 
 another_data_folder_is_refused_until_it_has_the_id(bench) {
-    let (own, other) = (storage(&bench, "data"), storage(&bench, "other"));
+    let (own, other) = (storage(&bench, "data"), storage(&bench, "other folder"));
     check(bench.database(), &own).await.expect("a new store");
     check(bench.elsewhere().await.database(), &own).await.expect("the same store");
     let refused = check(bench.database(), &other).await.expect_err("another folder");
     assert!(matches!(refused, IdentityError::Mismatch { found: None, .. }), "{refused:?}");
     let message = refused.to_string();
-    let way_out = format!("echo {} > {}", id_in(&own), other.published_dir().join("store.id").display());
+    let file = other.published_dir().join("store.id");
+    let way_out = format!("echo {} > '{}'", id_in(&own), file.display());
     for part in [&way_out, "--data", "--database", "none yet"] {
         assert!(message.contains(part), "{message}");
     }
-    fs::write(other.published_dir().join("store.id"), format!("{}\n", id_in(&own))).unwrap();
+    fs::write(file, format!("{}\n", id_in(&own))).unwrap();
     check(bench.database(), &other).await.expect("the id of the store");
 }
 

@@ -16,7 +16,11 @@ use crate::support::{
 };
 
 async fn behind_a_proxy() -> (DatabaseProxy, Queue) {
-    let proxy = DatabaseProxy::start(&postgres::database().await, Duration::ZERO);
+    at_a_distance(Duration::ZERO).await
+}
+
+async fn at_a_distance(latency: Duration) -> (DatabaseProxy, Queue) {
+    let proxy = DatabaseProxy::start(&postgres::database().await, latency);
     let database = Database::open(Some(&proxy.url), Path::new("")).await.expect("a database");
     (proxy, Queue::new(database))
 }
@@ -86,6 +90,17 @@ async fn after_a_failover_no_query_uses_a_connection_to_the_former_server() {
         queue.enqueue(job("poster", 1)).await.expect("a connection to the successor");
     }
     assert_eq!(queue.wait_for_change(last).await.unwrap(), last + 16);
+}
+
+#[tokio::test]
+async fn a_server_that_is_far_away_pauses_no_query() {
+    // A new connection takes two round trips: more than the timeout of a probe of a server that is near.
+    let (_proxy, queue) = at_a_distance(Duration::from_millis(300)).await;
+    let queries = (0..8).map(|_| queue.enqueue(job("poster", 1)));
+    for enqueued in futures::future::join_all(queries).await {
+        enqueued.expect("the server responds");
+    }
+    assert!(queue.database().responds());
 }
 
 #[tokio::test]
