@@ -289,7 +289,7 @@ impl Artifacts {
         match self.open_file(&path, waiting).await {
             Err(OpenError::NotFound) => {
                 // A user may have deleted the data folder, and a worker has created another one.
-                if matches!(self.root.reopen().await, Ok(Ok(true)))
+                if matches!(self.root.reopen().boxed().await, Ok(Ok(true)))
                     && let Ok(file) = self.root.open_file(&path).boxed().await
                 {
                     return Ok(file);

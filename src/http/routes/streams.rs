@@ -182,19 +182,11 @@ async fn resource(
         return Ok((resource, None));
     }
     let (file, index) = indexed?;
-    if *view == View::Inspect && index.is_err() {
-        // A file that is no movie has a report too.
-        let report = Box::pin(inspection::report(titles, title, (file, index))).await?;
-        return Ok((Resource::Text(report), None));
-    }
-    if let (View::Text(name), Err(_)) = (view, &index) {
-        let text = text_beside(titles, title, (file, index), (*name, begun));
-        return Ok((Resource::Text(Box::pin(text).await?), None));
-    }
-    if *view == View::Poster && Box::pin(has_source_poster(titles, title, &file, &index)).await? {
-        let source = (&file, titles.version(&file));
-        let poster = Box::pin(images::source_poster(site, title, source, request.query));
-        return Ok((poster.await?, None));
+    if !view.is_hot()
+        && let Some(resource) =
+            Box::pin(without_movie(site, request, (&file, &index), begun)).await?
+    {
+        return Ok((resource, None));
     }
     let start = if view.is_image() { RemuxStart::Never } else { RemuxStart::Enqueue };
     let opened = titles.open_indexed(title, (file, index), start, begun, *waiting).await?;
@@ -212,6 +204,37 @@ async fn resource(
         }
     };
     Ok((resource, Some(opened.timing)))
+}
+
+/// A view that needs no movie: the report or the subtitles of a file that is none, or a poster of what is in
+/// the file itself; `None` for any other.
+async fn without_movie(
+    site: &Site,
+    request: &ViewRequest<'_>,
+    (file, index): (&Arc<File>, &Index),
+    begun: Instant,
+) -> Result<Option<Resource>, Error> {
+    let ViewRequest { url: TitleUrl { title, view }, .. } = request;
+    let titles = &site.titles;
+    let indexed = || (Arc::clone(file), index.clone());
+    match view {
+        View::Inspect if index.is_err() => {
+            let report = inspection::report(titles, title, indexed()).await?;
+            Ok(Some(Resource::Text(report)))
+        }
+        View::Text(name) if index.is_err() => {
+            let text = text_beside(titles, title, indexed(), (*name, begun)).await?;
+            Ok(Some(Resource::Text(text)))
+        }
+        View::Poster => {
+            if !has_source_poster(titles, title, file, index).await? {
+                return Ok(None);
+            }
+            let source = (file, titles.version(file));
+            Ok(Some(images::source_poster(site, title, source, request.query).await?))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Whether the poster shows what is in the file itself: key frames of one that is no movie, or cover art.

@@ -355,7 +355,8 @@ fn assert_well_formed(subtitles: &Subtitles) {
         assert!(texts.iter().all(|text| !text.contains(is_control)), "{cue:?}");
         let lines = [&cue.settings, cue.id.as_ref().unwrap_or(&cue.settings)];
         assert!(lines.iter().all(|line| !line.contains('\n')), "{cue:?}");
-        for (opened, closed) in [("<i>", "</i>"), ("<b>", "</b>"), ("<v", "</v>"), ("<c", "</c>")] {
+        // A tag may have classes: `<i.loud>`.
+        for (opened, closed) in [("<i", "</i>"), ("<b", "</b>"), ("<v", "</v>"), ("<c", "</c>")] {
             assert_eq!(
                 cue.text.matches(opened).count(),
                 cue.text.matches(closed).count(),
