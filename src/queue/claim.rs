@@ -72,7 +72,8 @@ impl Queue {
             .iter()
             .map(|class| Value::from(Some(class.as_str()).filter(|_| classes.contains(class))));
         let lease = [owner.into(), millis(lease).into()];
-        // If nothing is claimable, or another worker was faster, there is no row.
+        // No row: nothing is claimable, or others took all that was there when the statement began. What was
+        // enqueued since is a change, which wakes the worker again.
         let Some(row) = self.change_one(&CLAIM, classes.chain(lease)).await? else {
             return Ok(None);
         };
