@@ -77,13 +77,14 @@ describe("unusual files", { concurrency: 2 }, () => {
         await page.evaluate((parameters) => stage.play(...parameters), [player, url, {}, false, title]);
         await plays(page, 0.3);
         await page.evaluate(() => stage.hasBegun());
-        if (errors[0] === START_JUMPED) errors.shift();
         const duration_s = await page.evaluate(() => document.querySelector("video").duration);
         await page.evaluate((time) => stage.seek(time), 0.6 * duration_s);
         await plays(page, 0.3);
         await page.evaluate((time) => stage.seek(time), duration_s - 0.7);
         await page.waitForFunction(() => document.querySelector("video").ended);
         await context.close();
+        // A later jump is a seek without a request, too.
+        if (errors[0] === START_JUMPED) errors.shift();
         assert.deepEqual(errors, []);
       });
     }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::{
-    client::{Client, Response},
+    client::{Client, Response, head},
     clips, ffmpeg,
     folder::Folder,
     jobs::queue,
@@ -102,11 +102,14 @@ fn a_title_that_has_h264_needs_no_job_and_other_requirements_are_refused() {
 #[test]
 fn a_page_of_another_origin_starts_nothing() {
     let Some((_folder, serving)) = titles(1) else { return };
-    for field in ["Sec-Fetch-Site: cross-site", "Origin: http://evil.example", "Host: evil.example"]
-    {
-        let refused = serving.get("/v/0.mp4/index.m3u8?require=h264", &[field]);
-        assert_eq!(refused.status, 403, "{field}");
+    let target = "/v/0.mp4/index.m3u8?require=h264";
+    for field in ["Sec-Fetch-Site: cross-site", "Origin: http://evil.example"] {
+        assert_eq!(serving.get(target, &[field]).status, 403, "{field}");
     }
+    // A page whose own name leads to this machine: to the browser it is the same origin.
+    let mut client = serving.connect();
+    client.send(head("GET", target, &[]).replace("Host: localhost", "Host: evil.example"));
+    assert_eq!(read(&mut client).status, 403);
     assert!(jobs(&serving).is_empty());
 }
 
