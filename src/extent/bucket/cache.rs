@@ -16,8 +16,9 @@ use super::{
     cache_upkeep,
     cached_object::CachedObject,
     chunk_set::SHELF_CHUNKS,
+    chunks::CHUNK_BYTES,
     open_shelves::OpenShelves,
-    shelf::{CHUNK_BYTES, Shelf},
+    shelf::Shelf,
     shelf_key::{ObjectHash, ObjectId, ShelfKey},
     shelf_policy::{CAPACITY_MIN, ShelfPolicy},
 };

@@ -4,7 +4,8 @@ use std::{io, ops::Range, sync::Arc};
 
 use super::{
     cache::Cache,
-    shelf::{CHUNK_BYTES, SHELF_BYTES, Shelf, chunks_of},
+    chunks::CHUNK_BYTES,
+    shelf::{SHELF_BYTES, Shelf, chunks_of},
     shelf_key::{ObjectHash, ObjectId, ShelfKey},
 };
 use crate::{extent::disk::Unavailable, shares::ClientKey};

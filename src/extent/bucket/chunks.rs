@@ -5,7 +5,8 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 /// What is present or missing in the cache: bytes are stored in whole chunks, or to the object's end.
-pub const CHUNK_BYTES: u64 = 64 * 1024;
+pub const CHUNK_BYTES: u64 = CHUNK_LEN as u64;
+pub(super) const CHUNK_LEN: usize = 64 * 1024;
 
 /// What is fetched: a fetch ends at the end of a unit.
 pub const UNIT_BYTES: u64 = 1024 * 1024;

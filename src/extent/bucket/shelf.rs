@@ -16,14 +16,11 @@ use std::{
 
 use super::{
     chunk_set::{self, ChunkSet, SHELF_CHUNKS},
+    chunks::{CHUNK_BYTES, CHUNK_LEN},
     shelf_key::ShelfKey,
     shelf_page::{PAGE_BYTES, ShelfPage, checksum},
 };
 use crate::{extent::disk::DiskPool, shares::ClientKey};
-
-/// The unit of presence, in bytes.
-pub(super) const CHUNK_BYTES: u64 = CHUNK_LEN as u64;
-const CHUNK_LEN: usize = 64 * 1024;
 
 /// The bytes of an object that one shelf holds.
 pub(super) const SHELF_BYTES: u64 = SHELF_CHUNKS as u64 * CHUNK_BYTES;

@@ -1,4 +1,4 @@
-//! A folder into which somebody puts what does not belong there.
+//! A folder that contains what does not belong there.
 
 use std::{fs::File, os::unix::fs::symlink};
 
