@@ -1,6 +1,7 @@
 //! Buckets: objects of an S3 server as the library.
 
 mod cache; // the cache on local disk
+mod catalog; // the objects in the database, and its followers
 mod fetching;
 mod serving; // what a server sends of a bucket
 mod status; // what `/api/status` and the banner say
