@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::time::{sleep, timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
     ListedBucket, ListingSource,
@@ -43,9 +43,20 @@ impl ListedBucket {
                 self.list_alone(&mut followed).await;
             }
             if followed.listed.is_some() {
-                *self.source() = ListingSource::Own;
+                self.note_own_listing();
             }
             sleep(RETRY_INTERVAL).await;
+        }
+    }
+
+    fn note_own_listing(&self) {
+        let before = std::mem::replace(&mut *self.source(), ListingSource::Own);
+        if before != ListingSource::Own {
+            let root = self.place.path();
+            warn!(
+                root = %root.display(),
+                "the database does not respond: this origin lists the bucket for itself"
+            );
         }
     }
 
@@ -110,6 +121,9 @@ impl ListedBucket {
             let Some(end) = page.last() else { break };
             last = end.key.to_string();
             objects.extend(page);
+            if objects.len() > self.place.objects_max() {
+                break;
+            }
         }
         self.place.load(objects);
         let library = &self.shared.library;

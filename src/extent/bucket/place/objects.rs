@@ -36,6 +36,11 @@ impl BucketPlace {
         &self.bucket
     }
 
+    /// The most objects that are listed.
+    pub fn objects_max(&self) -> usize {
+        self.objects_max
+    }
+
     /// The path below the root of a key, if a folder would serve such a file.
     pub fn relative<'k>(&self, key: &'k str) -> Option<&'k str> {
         key.strip_prefix(self.prefix.as_str()).filter(|relative| is_servable(relative))

@@ -16,8 +16,8 @@ use crate::support::{
     wait::until_slowly,
 };
 
-/// Nothing but the catalog notices a change within this time.
-const TRUST: &str = "bucket_trust_s = 3600\nindex_titles = false\n";
+/// Nothing but the catalog notices a change within this time, and no request is sent twice.
+const TRUST: &str = "bucket_trust_s = 3600\nindex_titles = false\nbucket_hedge = false\n";
 
 /// What several origins share: a database and a data folder.
 struct Site {

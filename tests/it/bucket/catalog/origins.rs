@@ -1,8 +1,8 @@
 //! Several origins of one bucket.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
-use headwater::store::Database;
+use headwater::{library::MediaPath, store::Database};
 
 use super::{Origin, Site, block_on_tokio};
 use crate::support::{
@@ -68,10 +68,13 @@ fn the_successor_of_a_killed_lister_goes_on_from_its_page() {
     successor.until_titles(4 * PAGE);
     let passed = proxy.passed();
     let lists = passed.iter().filter(|passed| passed.operation == Operation::List);
-    let pages: Vec<_> = lists.filter(|list| list.target.contains("start-after=")).collect();
+    let pages = lists.map(|list| list.target.as_str()).filter(|list| list.contains("start-after="));
+    let mut pages: Vec<_> = pages.collect();
+    // A page that comes late is asked for again.
+    pages.dedup();
     assert!((1..4).contains(&pages.len()), "{pages:?}");
     let name = page_after.rsplit('/').next().expect("a name");
-    assert!(pages[0].target.contains(name), "{page_after}: {pages:?}");
+    assert!(pages[0].contains(name), "{page_after}: {pages:?}");
 }
 
 #[test]
@@ -113,13 +116,13 @@ fn one_origin_on_sqlite_lists_for_itself_by_the_database() {
     let origin = site.origin(&bucket, &bucket.endpoint(), "rescan_s = 1");
     origin.until_titles(2);
     until_slowly("its status is known", || origin.listing() == "database");
+    let set = MediaPath::from_path(Path::new("films/set.set")).expect("a path");
+    let size = || origin.site().titles.library.catalog.get(&set).map(|set| set.size_bytes);
+    let one = size().expect("the set is listed");
     bucket.put("films/set.set/two.mp4", fs::read(files.path("set.set/one.mp4")).expect("a file"));
     bucket.remove("films/a.mp4");
     origin.until_titles(1);
-    let multivariant = || origin.get("/v/films/set.set/index.m3u8", &[]).body;
-    until_slowly("the set has its new member", || {
-        String::from_utf8_lossy(&multivariant()).matches("#EXT-X-STREAM-INF").count() >= 1
-    });
+    until_slowly("the set has its new member", || size() == Some(2 * one));
 }
 
 #[test]
