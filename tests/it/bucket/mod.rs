@@ -1,6 +1,8 @@
 //! Buckets: objects of an S3 server as the library.
 
 mod cache; // the cache on local disk
+mod evicting; // what is evicted while it is sent
 mod fetching;
+mod scale; // several origins behind nginx
 mod serving; // what a server sends of a bucket
 mod status; // what `/api/status` and the banner say
