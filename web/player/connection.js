@@ -1,5 +1,7 @@
 // The connection: whether the server responds, and when it is back.
 
+import { getJson } from "../server.js";
+
 const TIMEOUT_MS = 5000;
 const PAUSE_MIN_MS = 500;
 const PAUSE_MAX_MS = 5000;
@@ -27,6 +29,18 @@ export async function whenReachable(url, signal) {
     signal.throwIfAborted();
   }
   signal.throwIfAborted();
+}
+
+/**
+ * Why the bucket of a title does not send what its cache does not have; null if it does, or if the title is in no bucket.
+ *
+ * @param {string} path decoded @param {AbortSignal} signal
+ * @returns {Promise<string | null>}
+ */
+export async function bucketTrouble(path, signal) {
+  const status = await getJson("/api/status", signal).catch(() => null);
+  const bucket = status?.buckets.find(({ root }) => root === null || path.startsWith(`${root}/`));
+  return bucket?.error ?? null;
 }
 
 /**

@@ -5,7 +5,7 @@ import { forgetPosition, positionOf, preference } from "../memory.js";
 import { RequestError, whenRendered } from "../server.js";
 import { Storyboard } from "../storyboard.js";
 import { clock } from "../words.js";
-import { forgetCached, isReachable, whenReachable } from "./connection.js";
+import { bucketTrouble, forgetCached, isReachable, whenReachable } from "./connection.js";
 import { watchDecoding } from "./decoded.js";
 import { HlsSource } from "./hls.js";
 import { applyPreferences } from "./preferences.js";
@@ -15,6 +15,11 @@ import { leadingTracks, readTitle } from "./title.js";
 
 /** How long a notice about something that is over stays. */
 export const NOTICE_MS = 10_000;
+
+/** The pauses between attempts while the storage of a title does not respond. */
+const STORAGE_PAUSE_MIN_MS = 2000;
+const STORAGE_PAUSE_MAX_MS = 16_000;
+const STORAGE_UNAVAILABLE = "/errors/storage-unavailable";
 
 /**
  * What a session shares with the sessions before and after it.
@@ -48,6 +53,7 @@ export class Session {
   #attempt = null;
   #isBroken = false; // whether the current source has failed
   #isReloaded = false; // whether segments of the current version have failed once
+  #storagePauseMs = STORAGE_PAUSE_MIN_MS; // the next pause of an attempt
 
   /**
    * @param {string} path percent-encoded
@@ -202,6 +208,7 @@ export class Session {
       this.#attempts.missing.add(`${source.by} ${missing}`);
       this.#retry();
     });
+    video.addEventListener("loadeddata", () => this.#storageResponds(), { signal: attempt.signal });
     const at_s = this.#at_s ?? 0;
     if (source.by === "hls") {
       const hls = this.hls = new HlsSource(video, {
@@ -252,6 +259,7 @@ export class Session {
     this.#isBroken = true;
     if (isNetwork) return this.#reconnect();
     if (status === 404 && !this.#isReloaded) return this.checkVersion();
+    if (status === 503) return this.#waitForStorage(null);
     this.#attempts.failed.add("hls");
     this.#retry();
   }
@@ -264,6 +272,9 @@ export class Session {
     const isAway = !await isReachable(this.title.href);
     if (this.#signal.aborted || this.source !== source) return;
     if (isAway) return this.#reconnect();
+    const trouble = await bucketTrouble(this.title.path, this.#signal);
+    if (this.#signal.aborted || this.source !== source) return;
+    if (trouble) return this.#waitForStorage(trouble);
     if (isLost) return this.checkVersion();
     this.#attempts.failed.add(source.by);
     this.#retry();
@@ -296,6 +307,28 @@ export class Session {
   async checkConnection() {
     if (this.isReconnecting || !this.title || await isReachable(this.title.href)) return;
     if (!this.#signal.aborted) this.#reconnect();
+  }
+
+  // ---- The storage is away ---------------------------------------------------
+
+  /** Says why the server does not send the title, and tries again. @param {string | null} why null if it is not known */
+  async #waitForStorage(why) {
+    this.#keepPlace();
+    this.#closeSource();
+    this.source = null;
+    const trouble = why ?? await bucketTrouble(this.title.path, this.#signal) ?? "the server cannot send this title at the moment";
+    if (this.#signal.aborted) return;
+    this.#notices.say("connection", { text: `${sentence(trouble)} Trying again…` });
+    await new Promise((resolve) => setTimeout(resolve, this.#storagePauseMs));
+    if (this.#signal.aborted) return;
+    this.#storagePauseMs = Math.min(2 * this.#storagePauseMs, STORAGE_PAUSE_MAX_MS);
+    if (this.title) this.#retry();
+    else this.begin();
+  }
+
+  #storageResponds() {
+    this.#storagePauseMs = STORAGE_PAUSE_MIN_MS;
+    this.#notices.say("connection", null);
   }
 
   // ---- The file changes ------------------------------------------------------
@@ -340,6 +373,9 @@ export class Session {
   #fail(error) {
     if (error.name === "AbortError") return; // newer steps are on their way
     if (error instanceof RequestError && error.status === 0) return this.#reconnect();
+    if (error instanceof RequestError && error.type === STORAGE_UNAVAILABLE) {
+      return this.#waitForStorage(error.message.replace(/, retry later$/, ""));
+    }
     const isGone = error instanceof RequestError && error.status === 404;
     this.#refuse(isGone ? "This title is not in the library. It may have been moved or deleted." : sentence(error.message), true);
   }
