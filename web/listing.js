@@ -1,7 +1,7 @@
 // A listing: the folders and titles of a folder, or the titles that a search finds. It holds the part of the list
 // that has been on the screen, and loads the rest as it comes into view.
 
-import { getJson } from "./server.js";
+import { getJson, noteTitles } from "./server.js";
 import { decoded } from "./words.js";
 
 /** Titles in one request. */
@@ -231,6 +231,7 @@ export class Listing extends EventTarget {
     try {
       const page = await getJson(this.#url(offset, limit), controller.signal);
       controller.signal.throwIfAborted();
+      noteTitles(page.changed);
       this.#take(page);
       this.#changed();
       return page;

@@ -297,7 +297,7 @@ inBrowser("the page requests few posters at a time, and only those near the scre
     path: `title ${number}.mp4`, name: `title ${number}`, folder: "", views: `/v/title%20${number}.mp4/`, size_bytes: 1,
     modified: "2026-01-01T00:00:00Z", version: "0", kind: "video", duration_s: 60, width: 3840, height: 2160, is_hdr: true, has_poster: true,
   }));
-  const list = { titles, folders: [], total: 100, offset: 0, limit: 100, next: null, scanning: false };
+  const list = { titles, folders: [], total: 100, offset: 0, limit: 100, next: null, scanning: false, changed: 0 };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: list }));
   const [requested, loading] = [new Set(), new Set()];
   let most = 0;
@@ -398,7 +398,10 @@ inLargeLibrary("a title far down the list has a next one", DESKTOP, async (page,
 inLargeLibrary("Back returns to the place in the list", DESKTOP, async (page, errors) => {
   await page.goto("/");
   await card(page, "title 1").waitFor();
-  await page.evaluate(() => scrollTo(0, 100_000));
+  await page.waitForFunction(() => {
+    scrollTo(0, 100_000); // as soon as the list has its height
+    return scrollY === 100_000;
+  });
   await page.waitForFunction(() => {
     const link = document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("a.title");
     return link?.querySelector(".name").textContent;
@@ -453,7 +456,7 @@ inBrowser("the list grows during the first scan", DESKTOP, async (page) => {
 });
 
 inBrowser("an empty library shows how to add titles", DESKTOP, async (page) => {
-  const empty = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false };
+  const empty = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false, changed: 0 };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: empty }));
   await page.goto("/");
   await page.getByText("headwater serve ~/Videos").waitFor();

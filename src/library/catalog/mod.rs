@@ -105,11 +105,12 @@ pub struct Catalog {
 impl Catalog {
     /// An empty catalog of `roots` roots, none of which has been scanned.
     pub fn new(roots: usize, max_titles: usize) -> Self {
+        let listing = Listing::default();
         Self {
-            listing: RwLock::default(),
+            changes: AtomicU64::new(listing.recent().last()),
+            listing: RwLock::new(listing),
             max_titles,
             count: AtomicUsize::new(0),
-            changes: AtomicU64::new(0),
             unscanned: AtomicUsize::new(roots),
             wanted: Mutex::default(),
             lacks_facts: Notify::new(),
@@ -132,7 +133,7 @@ impl Catalog {
     }
 
     /// The titles that changed after the change number `since`, in their present state, and the number of
-    /// the last change.
+    /// the last change. [`Changes::Many`] also if `since` is a number of another server.
     pub fn changes_since(&self, since: u64) -> (Changes, u64) {
         let listing = self.read();
         let last = listing.recent().last();

@@ -1,6 +1,9 @@
 //! The last changes of titles, for subscribers.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use crate::library::MediaPath;
 
@@ -8,11 +11,23 @@ use crate::library::MediaPath;
 pub const CHANGES_MAX: usize = 50;
 
 /// The numbers and paths of the last changes.
-#[derive(Debug, Default)]
+///
+/// The first number is the time of the start in microseconds, so that a number that a client has from another
+/// server, or from before a restart, is either too old or too great: it must read the list again. JSON numbers
+/// hold it exactly.
+#[derive(Debug)]
 pub(super) struct RecentChanges {
     last: u64,
     /// The paths of the last changes, the newest at the end.
     paths: VecDeque<MediaPath>,
+}
+
+impl Default for RecentChanges {
+    fn default() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let start = u64::try_from(since_epoch.as_micros()).unwrap_or(0);
+        Self { last: start, paths: VecDeque::new() }
+    }
 }
 
 impl RecentChanges {
@@ -36,7 +51,8 @@ impl RecentChanges {
         self.paths.clear();
     }
 
-    /// The titles that changed after the change `since`; `None` if there are too many.
+    /// The titles that changed after the change `since`; `None` if there are too many, or if it is a number of
+    /// another server.
     pub(super) fn since(&self, since: u64) -> Option<BTreeSet<MediaPath>> {
         let count = usize::try_from(self.last.checked_sub(since)?).ok()?;
         let first = self.paths.len().checked_sub(count)?;
@@ -56,16 +72,19 @@ mod tests {
             MediaPath::from_path(Path::new(&format!("{number}.mp4"))).expect("a path")
         };
         let mut recent = RecentChanges::default();
-        assert_eq!(recent.since(0), Some(BTreeSet::new()));
+        let start = recent.last();
+        assert_eq!(recent.since(start), Some(BTreeSet::new()));
+        assert_eq!(recent.since(start - 1), None, "a number from before the start");
         let max = CHANGES_MAX as u64;
         (0..max).for_each(|number| recent.push(&path(number)));
         recent.push(&path(max - 1));
-        assert_eq!(recent.since(0), None);
-        assert_eq!(recent.since(1).map(|paths| paths.len()), Some(CHANGES_MAX - 1));
-        assert_eq!(recent.since(max - 1), Some(BTreeSet::from([path(max - 1)])));
+        assert_eq!(recent.since(start), None);
+        assert_eq!(recent.since(start + 1).map(|paths| paths.len()), Some(CHANGES_MAX - 1));
+        assert_eq!(recent.since(start + max - 1), Some(BTreeSet::from([path(max - 1)])));
         assert_eq!(recent.since(recent.last()), Some(BTreeSet::new()));
+        assert_eq!(recent.since(recent.last() + 1), None, "a number of another server");
         recent.push_all();
-        assert_eq!(recent.since(max + 1), None);
+        assert_eq!(recent.since(start + max + 1), None);
         recent.push(&path(0));
         assert_eq!(recent.since(recent.last() - 1), Some(BTreeSet::from([path(0)])));
     }

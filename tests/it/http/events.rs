@@ -210,3 +210,26 @@ fn a_subscriber_that_closes_its_side_is_disconnected() {
     assert!(subscriber.client.read_chunk().expect("the end").is_empty());
     until("the connection is closed", || serving.site().metrics.open_connections() == 0);
 }
+
+#[test]
+fn a_subscriber_receives_what_changed_after_its_list_of_titles() {
+    let (folder, serving) = one_title();
+    serving.until_watching(&folder);
+    serving.until_indexed();
+    let list = json(&serving.get("/api/titles?folder=films", &[]), 200);
+    put_sample(&folder, "Clock.mp4", "films/b.mp4");
+    until("the new title is listed", || {
+        json(&serving.get("/api/titles?folder=films", &[]), 200)["total"] == 2
+    });
+    let since = |number: &Value| format!("/api/events?titles_since={number}");
+    let mut subscriber = Subscriber::begin(&serving, &since(&list["changed"]), &[]);
+    let data = until_titles(&mut subscriber, |_any| true);
+    assert!(changed(&data, "films/b.mp4").is_some(), "{data}");
+    assert_eq!(changed(&data, "films/a.mp4"), None);
+    // A number of another server, and one from before the start of this one.
+    for number in [json!(u64::MAX >> 1), json!(1)] {
+        let mut subscriber = Subscriber::begin(&serving, &since(&number), &[]);
+        assert_eq!(until_titles(&mut subscriber, |_any| true), json!({ "all": true }));
+    }
+    assert_eq!(serving.get("/api/events?titles_since=x", &[]).status, 400);
+}

@@ -51,6 +51,8 @@ struct List {
     /// The roots whose titles may be missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unavailable: Vec<UnavailableRoot>,
+    /// The number of the last change that the list shows; it may show some later ones.
+    changed: u64,
 }
 
 /// `GET /api/titles?folder=&search=&sort=&offset=&limit=`, or `?path=` of some titles.
@@ -74,6 +76,7 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
         let catalog = &shared.titles.library.catalog;
         // Before the query: what it does not find then does not exist.
         let scanning = catalog.is_scanning();
+        let changed = catalog.changes();
         let folder = match &query.scope {
             Scope::Folder(Some(folder)) => Some(folder),
             _ => None,
@@ -103,6 +106,7 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
             next: (end < page.total).then(|| next_page(&query, &sort, end)),
             scanning,
             unavailable,
+            changed,
         };
         serde_json::to_vec(&list).map_err(internal)
     });
