@@ -66,8 +66,11 @@ export function launchBrowser(...args) {
   });
 }
 
+/** More than a test takes on a machine that does other work, too. */
+const TEST_TIMEOUT_MS = 120_000;
+
 /** Plays titles without a click. */
-export const AUTOPLAY = "--autoplay-policy=no-user-gesture-required";
+const AUTOPLAY = "--autoplay-policy=no-user-gesture-required";
 
 /**
  * What the tests of a file share: a scratch folder with an empty library, a browser, and what `prepare` starts. All of
@@ -109,7 +112,16 @@ export class Site {
 
   /** Defines a test with a page of a server, which fails if the browser reports an error. */
   test(name, options, body, server = () => this.server) {
-    browserTest(name, { browser: () => this.browser, server }, options, body);
+    test(name, { timeout: TEST_TIMEOUT_MS }, async () => {
+      const context = await this.browser.newContext({ baseURL: server().url, ...options });
+      const errors = collectErrors(context);
+      try {
+        await body(await context.newPage(), errors);
+      } finally {
+        await context.close();
+      }
+      assert.deepEqual(errors, []);
+    });
   }
 
   /** Calls back after the tests; the last one comes first. @param {() => unknown} end */
@@ -183,17 +195,3 @@ export async function findsNoViolation(page, state = "", within = "html") {
 
 export const DESKTOP = { viewport: { width: 1360, height: 840 } };
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
-
-/** Defines a test with its own page, which fails if the browser reports an error. */
-export function browserTest(name, { browser, server }, options, body) {
-  test(name, { timeout: 120_000 }, async () => {
-    const context = await browser().newContext({ baseURL: server().url, ...options });
-    const errors = collectErrors(context);
-    try {
-      await body(await context.newPage(), errors);
-    } finally {
-      await context.close();
-    }
-    assert.deepEqual(errors, []);
-  });
-}
