@@ -354,6 +354,7 @@ export class Session {
       await this.#advance();
     } catch (error) {
       if (this.#signal.aborted) return;
+      if (error.type === STORAGE_UNAVAILABLE && !this.#isBroken) return; // what plays goes on
       if (error.status === 404) this.#notices.say("removed", { text: "This title was moved or deleted." });
       else this.#fail(error);
     }
