@@ -208,7 +208,7 @@ export class Session {
       this.#attempts.missing.add(`${source.by} ${missing}`);
       this.#retry();
     });
-    video.addEventListener("loadeddata", () => this.#storageResponds(), { signal: attempt.signal });
+    video.addEventListener("canplay", () => this.#storageResponds(), { signal: attempt.signal });
     const at_s = this.#at_s ?? 0;
     if (source.by === "hls") {
       const hls = this.hls = new HlsSource(video, {
@@ -269,10 +269,10 @@ export class Session {
     const { source } = this;
     const isLost = this.#video.error.code === MediaError.MEDIA_ERR_NETWORK;
     this.#isBroken = true;
-    const isAway = !await isReachable(this.title.href);
+    const isAway = !await isReachable();
     if (this.#signal.aborted || this.source !== source) return;
     if (isAway) return this.#reconnect();
-    const trouble = await bucketTrouble(this.title.path, this.#signal);
+    const trouble = await bucketTrouble(this.title.path);
     if (this.#signal.aborted || this.source !== source) return;
     if (trouble) return this.#waitForStorage(trouble);
     if (isLost) return this.checkVersion();
@@ -288,7 +288,7 @@ export class Session {
     this.isReconnecting = true;
     try {
       this.#notices.say("connection", { text: "The server does not respond. Reconnecting…" });
-      await whenReachable(this.title?.href ?? `/api/titles/${this.path}`, this.#signal);
+      await whenReachable(this.#signal);
       this.isReconnecting = false;
       this.#notices.say("connection", null);
       if (!this.source) return this.begin();
@@ -303,10 +303,16 @@ export class Session {
     }
   }
 
-  /** A stall may have many reasons; only a server that does not respond has a notice. */
+  /** A stall may have many reasons; a server or a bucket that does not respond has a notice. */
   async checkConnection() {
-    if (this.isReconnecting || !this.title || await isReachable(this.title.href)) return;
-    if (!this.#signal.aborted) this.#reconnect();
+    if (this.isReconnecting || !this.title) return;
+    const { source } = this;
+    const isAway = !await isReachable();
+    if (this.#signal.aborted) return;
+    if (isAway) return this.#reconnect();
+    const trouble = await bucketTrouble(this.title.path);
+    const isStalled = this.#video.readyState <= HTMLMediaElement.HAVE_CURRENT_DATA;
+    if (trouble && isStalled && source && this.source === source) this.#sayTrouble(trouble); // the browser retries
   }
 
   // ---- The storage is away ---------------------------------------------------
@@ -316,14 +322,18 @@ export class Session {
     this.#keepPlace();
     this.#closeSource();
     this.source = null;
-    const trouble = why ?? await bucketTrouble(this.title.path, this.#signal) ?? "the server cannot send this title at the moment";
+    const trouble = why ?? await bucketTrouble(this.title.path) ?? "the server cannot send this title at the moment";
     if (this.#signal.aborted) return;
-    this.#notices.say("connection", { text: `${sentence(trouble)} Trying again…` });
+    this.#sayTrouble(trouble);
     await new Promise((resolve) => setTimeout(resolve, this.#storagePauseMs));
     if (this.#signal.aborted) return;
     this.#storagePauseMs = Math.min(2 * this.#storagePauseMs, STORAGE_PAUSE_MAX_MS);
     if (this.title) this.#retry();
     else this.begin();
+  }
+
+  #sayTrouble(trouble) {
+    this.#notices.say("connection", { text: `${sentence(trouble)} Trying again…` });
   }
 
   #storageResponds() {
