@@ -36,14 +36,17 @@ impl UnavailableRoot {
 /// The roots that are not available; of a folder, only its own root.
 pub fn unavailable_roots(library: &Library, folder: Option<&Path>) -> Vec<UnavailableRoot> {
     let away = library.roots().iter().filter_map(|named| {
-        Some(UnavailableRoot { root: named.name.clone(), error: reason(named)? })
+        Some(UnavailableRoot { root: named.name.clone(), error: reason(library, named)? })
     });
     away.filter(|away| folder.is_none_or(|folder| away.has(folder))).collect()
 }
 
-fn reason(named: &NamedRoot) -> Option<String> {
-    match named.root.bucket() {
+fn reason(library: &Library, named: &NamedRoot) -> Option<String> {
+    let trouble = match named.root.bucket() {
         Some(bucket) => trouble(bucket),
         None => (!named.root.is_open()).then(|| "its folder cannot be opened".to_owned()),
-    }
+    };
+    // It has become available, and is scanned for the first time.
+    let is_late = !library.catalog.is_scanning() && !named.is_scanned();
+    trouble.or_else(|| is_late.then(|| "its titles are being listed".to_owned()))
 }
