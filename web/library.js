@@ -82,9 +82,10 @@ function show() {
   byId("listing-error-text").textContent = error ?? "";
   if (!isLoaded) return;
   showUnavailable(unavailable);
-  const isEmpty = !listing.length && !isScanning && !unavailable.length;
+  const isUnknown = !listing.length && unavailable.length > 0;
+  const isEmpty = !listing.length && !isScanning && !isUnknown;
   const isTop = !place.folder || place.title !== null;
-  byId("count").textContent = `${isScanning ? "scanning… " : ""}${countText(totalFolders, total)}${isSearch ? " found" : ""}`;
+  byId("count").textContent = isUnknown ? "" : `${isScanning ? "scanning… " : ""}${countText(totalFolders, total)}${isSearch ? " found" : ""}`;
   byId("empty").hidden = !isEmpty || isSearch || !isTop;
   byId("no-folder").hidden = !isEmpty || isSearch || isTop;
   byId("no-match").hidden = !isEmpty || !isSearch;

@@ -213,6 +213,9 @@ impl Shelf {
 
     fn count(&self, folders: usize) -> String {
         let titles = self.page.total;
+        if (folders, titles) == (0, 0) && !self.unavailable.is_empty() {
+            return String::new();
+        }
         let parts = [
             (folders > 0).then(|| cards::count(folders, "folder")),
             (titles > 0 || folders == 0).then(|| cards::count(titles, "title")),
