@@ -71,8 +71,8 @@ const listen = (name, call, signal) =>
   events.addEventListener(name, (event) => call(/** @type {CustomEvent} */ (event).detail), { signal });
 
 /**
- * Calls back with each changed job, and at each change of the titles: `{ changed: [title…], removed: [path…] }`, or
- * `{ all: true }` if any title may have changed.
+ * Calls back with each changed job, and at each change of the titles: `{ added: [title…], changed: [title…],
+ * removed: [path…] }`, or `{ all: true }` if any title may have changed.
  */
 export const onJob = (call, signal = undefined) => listen("job", call, signal);
 export const onTitles = (call, signal = undefined) => listen("titles", call, signal);

@@ -293,11 +293,12 @@ impl Event {
         #[derive(Serialize)]
         #[serde(untagged)]
         enum Titles {
-            These { changed: Vec<Item>, removed: Vec<String> },
+            These { added: Vec<Item>, changed: Vec<Item>, removed: Vec<String> },
             All { all: bool },
         }
         let titles = match changes {
-            Changes::Known { changed, removed } => Titles::These {
+            Changes::Known { added, changed, removed } => Titles::These {
+                added: added.iter().map(Item::from).collect(),
                 changed: changed.iter().map(Item::from).collect(),
                 removed: removed.iter().map(MediaPath::display).collect(),
             },

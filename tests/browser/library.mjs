@@ -428,6 +428,21 @@ inBrowser("one new file costs at most one request, and appears", DESKTOP, async 
   assert.equal(lists.length, 2, "a file that goes costs one request, too");
 });
 
+inBrowser("a folder appears whose first title the server has read already", DESKTOP, async (page) => {
+  const list = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false, changed: 1 };
+  const folder = { path: "New", name: "New", href: "/library/New/", titles: 1 };
+  await page.route("**/api/titles?*", (route) => {
+    route.fulfill({ json: list });
+    Object.assign(list, { folders: [folder], total_folders: 1, total: 0, changed: 2 });
+  });
+  const film = { path: "New/Film.mp4", name: "Film", folder: "New", views: "/v/New/Film.mp4/", version: "0", kind: "video", duration_s: 1, has_poster: false };
+  const data = JSON.stringify({ added: [film], changed: [], removed: [] });
+  await page.route("**/api/events?*titles_since=1", (route) =>
+    route.fulfill({ contentType: "text/event-stream", body: `retry: 60000\n\nevent: titles\ndata: ${data}\n\n` }));
+  await page.goto("/");
+  await card(page, "New").waitFor();
+});
+
 inBrowser("the list grows during the first scan", DESKTOP, async (page) => {
   let requests = 0;
   await page.route("**/api/titles?*", async (route) => {

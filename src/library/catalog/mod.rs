@@ -68,7 +68,9 @@ impl Title {
 pub enum Changes {
     /// These, and no others.
     Known {
-        /// New or changed titles, in their present state.
+        /// Titles that lists did not show before, in their present state.
+        added: Vec<Title>,
+        /// Changed titles, in their present state.
         changed: Vec<Title>,
         /// The paths of titles that lists do not show any more.
         removed: Vec<MediaPath>,
@@ -137,17 +139,18 @@ impl Catalog {
     pub fn changes_since(&self, since: u64) -> (Changes, u64) {
         let listing = self.read();
         let last = listing.recent().last();
-        let Some(paths) = listing.recent().since(since) else {
+        let Some(titles) = listing.recent().since(since) else {
             return (Changes::Many, last);
         };
-        let (mut changed, mut removed) = (Vec::new(), Vec::new());
-        for path in paths {
+        let (mut added, mut changed, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+        for (path, is_new) in titles {
             match listing.get(&path).filter(|listed| listed.is_shown) {
+                Some(listed) if is_new => added.push(listed.title.clone()),
                 Some(listed) => changed.push(listed.title.clone()),
                 None => removed.push(path),
             }
         }
-        (Changes::Known { changed, removed }, last)
+        (Changes::Known { added, changed, removed }, last)
     }
 
     /// Whether the first scan of a root is under way.
