@@ -8,8 +8,8 @@ use super::{Database, DatabaseError, Dialect, Transaction};
 /// The tables of this version.
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// Version of the tables. Raise it with each change of the schema; 1 to 6 were earlier ones.
-const VERSION: i64 = 7;
+/// Version of the tables. Raise it with each change of the schema; 1 to 7 were earlier ones.
+const VERSION: i64 = 8;
 
 /// The id of the store, see `identity`: one row, once a server has started. It stays when the other tables are
 /// replaced, and programs without it work beside those with it, so it is in no version.
@@ -20,6 +20,7 @@ const IDENTITY: &str =
 const DROP: &str = "DROP TABLE IF EXISTS facts;
     DROP TABLE IF EXISTS announced;
     DROP TABLE IF EXISTS webhooks_sequence;
+    DROP TABLE IF EXISTS artifact_sweep;
     DROP TABLE IF EXISTS artifacts;
     DROP TABLE IF EXISTS jobs;
     DROP TABLE IF EXISTS sequence;

@@ -2,6 +2,7 @@
 //!
 //! Upper layers write each statement once; only this folder knows that there are two databases.
 
+mod artifact_bucket;
 pub mod artifacts;
 mod breaker;
 mod connection;
@@ -16,6 +17,7 @@ mod sqlite_file;
 pub mod statement;
 pub mod transaction;
 
+pub use artifact_bucket::{ArtifactBucket, ArtifactObject, ArtifactPage};
 pub use database::{Database, DatabaseLocation, Dialect};
 pub use error::DatabaseError;
 pub use postgres::PostgresPool;
