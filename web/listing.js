@@ -1,7 +1,7 @@
 // A listing: the folders and titles of a folder, or the titles that a search finds. It holds the part of the list
 // that has been on the screen, and loads the rest as it comes into view.
 
-import { getJson } from "./server.js";
+import { getJson, noteTitles } from "./server.js";
 import { decoded } from "./words.js";
 
 /** Titles in one request. */
@@ -177,10 +177,12 @@ export class Listing extends EventTarget {
   }
 
   /** Takes in a change of the library, with a request only if the list may have other entries, or another order. */
-  apply({ changed = [], removed = [], all = false }) {
-    const isPatched = !all && removed.every((path) => !this.#covers(path)) && changed.every((item) => this.#patch(item));
+  apply({ added = [], changed = [], removed = [], all = false }) {
+    const isKnown = ({ path, views }) => !this.#covers(path) || this.indexOf(views) !== -1;
+    const isPatched = !all && removed.every((path) => !this.#covers(path)) && added.every(isKnown)
+      && [...added, ...changed].every((item) => this.#patch(item));
     if (!isPatched) this.#refreshSoon();
-    else if (changed.length) this.#changed();
+    else if (added.length || changed.length) this.#changed();
   }
 
   // ---- Requests --------------------------------------------------------------
@@ -222,6 +224,7 @@ export class Listing extends EventTarget {
     try {
       const page = await getJson(this.#url(offset, limit), controller.signal);
       controller.signal.throwIfAborted();
+      noteTitles(page.changed);
       this.#take(page);
       this.#changed();
       return page;
@@ -283,13 +286,13 @@ export class Listing extends EventTarget {
     return this.#folder === "" || path.startsWith(`${decoded(this.#folder)}/`);
   }
 
-  /** Replaces a title in its place. False if its place may be another one, or if it may be new. */
+  /** Replaces a title in its place. False if its place may be another one. */
   #patch(item) {
     if (!this.#covers(item.path)) return true;
     const index = this.indexOf(item.views);
     if (index === -1) {
-      // Facts of a file below a folder of the list: the server has read a title that it counts already.
-      return !this.isSearch && item.kind != null && item.folder !== undefined && item.folder !== decoded(this.#folder);
+      // A file below a folder of the list, which the list counts already.
+      return !this.isSearch && item.folder !== undefined && item.folder !== decoded(this.#folder);
     }
     const place = index - this.folders.length;
     const before = this.#items.get(place);

@@ -297,7 +297,7 @@ inBrowser("the page requests few posters at a time, and only those near the scre
     path: `title ${number}.mp4`, name: `title ${number}`, folder: "", views: `/v/title%20${number}.mp4/`, size_bytes: 1,
     modified: "2026-01-01T00:00:00Z", version: "0", kind: "video", duration_s: 60, width: 3840, height: 2160, is_hdr: true, has_poster: true,
   }));
-  const list = { titles, folders: [], total: 100, offset: 0, limit: 100, next: null, scanning: false };
+  const list = { titles, folders: [], total: 100, offset: 0, limit: 100, next: null, scanning: false, changed: 0 };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: list }));
   const [requested, loading] = [new Set(), new Set()];
   let most = 0;
@@ -398,7 +398,10 @@ inLargeLibrary("a title far down the list has a next one", DESKTOP, async (page,
 inLargeLibrary("Back returns to the place in the list", DESKTOP, async (page, errors) => {
   await page.goto("/");
   await card(page, "title 1").waitFor();
-  await page.evaluate(() => scrollTo(0, 100_000));
+  await page.waitForFunction(() => {
+    scrollTo(0, 100_000); // as soon as the list has its height
+    return scrollY === 100_000;
+  });
   await page.waitForFunction(() => {
     const link = document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("a.title");
     return link?.querySelector(".name").textContent;
@@ -439,6 +442,21 @@ inBrowser("one new file costs at most one request, and appears", DESKTOP, async 
   assert.equal(lists.length, 2, "a file that goes costs one request, too");
 });
 
+inBrowser("a folder appears whose first title the server has read already", DESKTOP, async (page) => {
+  const list = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false, changed: 1 };
+  const folder = { path: "New", name: "New", href: "/library/New/", titles: 1 };
+  await page.route("**/api/titles?*", (route) => {
+    route.fulfill({ json: list });
+    Object.assign(list, { folders: [folder], total_folders: 1, total: 0, changed: 2 });
+  });
+  const film = { path: "New/Film.mp4", name: "Film", folder: "New", views: "/v/New/Film.mp4/", version: "0", kind: "video", duration_s: 1, has_poster: false };
+  const data = JSON.stringify({ added: [film], changed: [], removed: [] });
+  await page.route("**/api/events?*titles_since=1", (route) =>
+    route.fulfill({ contentType: "text/event-stream", body: `retry: 60000\n\nevent: titles\ndata: ${data}\n\n` }));
+  await page.goto("/");
+  await card(page, "New").waitFor();
+});
+
 inBrowser("the list grows during the first scan", DESKTOP, async (page) => {
   let requests = 0;
   await page.route("**/api/titles?*", async (route) => {
@@ -453,7 +471,7 @@ inBrowser("the list grows during the first scan", DESKTOP, async (page) => {
 });
 
 inBrowser("an empty library shows how to add titles", DESKTOP, async (page) => {
-  const empty = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false };
+  const empty = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false, changed: 0 };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: empty }));
   await page.goto("/");
   await page.getByText("headwater serve ~/Videos").waitFor();

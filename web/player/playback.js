@@ -207,9 +207,9 @@ export class Playback extends EventTarget {
       const isSettled = session?.source || this.#notices.has("failure");
       if (session?.title && isSettled && !session.isReconnecting) session.checkVersion();
     };
-    onTitles(({ all, changed = [], removed = [] }) => {
+    onTitles(({ all, added = [], changed = [], removed = [] }) => {
       const path = this.title?.path;
-      const isMeant = all || removed.includes(path) || changed.some((title) => title.path === path);
+      const isMeant = all || removed.includes(path) || [...added, ...changed].some((title) => title.path === path);
       if (!isMeant) return;
       clearTimeout(changeTimer);
       changeTimer = setTimeout(check, CHANGE_PAUSE_MS);

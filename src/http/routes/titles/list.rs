@@ -47,6 +47,8 @@ struct List {
     next: Option<String>,
     /// Whether the first scan is running, which may find more titles.
     scanning: bool,
+    /// The number of the last change that the list shows; it may show some later ones.
+    changed: u64,
 }
 
 /// `GET /api/titles?folder=&search=&sort=&offset=&limit=`, or `?path=` of some titles.
@@ -70,6 +72,7 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
         let catalog = &shared.titles.library.catalog;
         // Before the query: what it does not find then does not exist.
         let scanning = catalog.is_scanning();
+        let changed = catalog.changes();
         if let Scope::Folder(Some(folder)) = &query.scope
             && !scanning
             && !catalog.has_folder(folder)
@@ -92,6 +95,7 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
             limit: query.limit,
             next: (end < page.total).then(|| next_page(&query, &sort, end)),
             scanning,
+            changed,
         };
         serde_json::to_vec(&list).map_err(internal)
     });
