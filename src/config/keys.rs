@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{
-    artifacts::ArtifactsPlace,
+    artifacts_place::ArtifactsPlace,
     listen::ListenAddress,
     root::RootConfig,
     value::{

@@ -7,6 +7,7 @@
 //! A [`Layer`] holds the values of one place; layers merge into [`Settings`].
 
 mod artifacts;
+mod artifacts_place;
 pub mod keys;
 pub mod listen;
 #[cfg(test)]
@@ -17,7 +18,7 @@ pub mod value;
 
 use std::path::{Component, Path, PathBuf};
 
-pub use artifacts::ArtifactsPlace;
+pub use artifacts_place::ArtifactsPlace;
 pub use keys::{KEYS, Key, Layer, Settings};
 pub use listen::{ListenAddress, local_address};
 pub use root::{BucketConfig, RootConfig, RootName, RootSource};

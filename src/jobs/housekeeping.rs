@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::{task::spawn_blocking, time::interval};
 
-use super::{object_sweep::ObjectSweep, workspaces};
-use crate::queue::{Artifact, Queue, QueueError};
+use super::{object_sweep::ObjectSweep, round_error::RoundError, workspaces};
+use crate::queue::{Artifact, Queue};
 use crate::store::artifacts::{ArtifactStore, Key};
 
 /// Interval between two rounds.
@@ -44,20 +44,6 @@ pub trait ArtifactCaches: Send + Sync {
 
     /// Closes all files that were removed, also by other processes.
     fn forget_removed(&self);
-}
-
-/// Why a round failed; the next one tries again.
-#[derive(Debug, thiserror::Error)]
-pub enum RoundError {
-    /// The database failed.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// The folder or the bucket of artifacts failed.
-    #[error("artifact storage: {0}")]
-    Storage(#[from] std::io::Error),
-    /// A call panicked.
-    #[error(transparent)]
-    Task(#[from] tokio::task::JoinError),
 }
 
 /// Result of a comparison of folders with rows.

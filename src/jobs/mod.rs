@@ -2,6 +2,7 @@
 
 pub mod housekeeping;
 pub mod object_sweep;
+pub mod round_error;
 pub mod supervisor;
 pub mod text;
 pub mod worker;

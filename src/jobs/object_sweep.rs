@@ -11,7 +11,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::housekeeping::RoundError;
+use super::round_error::RoundError;
 use crate::{
     queue::Queue,
     store::{ArtifactBucket, artifacts::ArtifactStore},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{task::spawn_blocking, time::interval};
 
-use super::housekeeping::RoundError;
+use super::round_error::RoundError;
 use crate::{queue::Queue, store::artifacts::ArtifactStore};
 
 /// Interval between two looks of a worker at the workspaces of its data folder.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::ready, stream};
 use tokio::task::spawn_blocking;
 
-use super::{artifacts::Key, identity_file};
+use super::{artifact_key::Key, identity_file};
 use crate::extent::bucket::{BucketSettings, SettingsError, Writer};
 
 /// The folder of artifacts below the prefix.

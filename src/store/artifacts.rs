@@ -13,7 +13,7 @@
 //! Artifacts may be in a [bucket](ArtifactBucket) instead. Then only the workspaces are in a folder.
 
 use std::{
-    fmt, fs, io,
+    fs, io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -21,10 +21,8 @@ use std::{
 
 use tokio::task::spawn_blocking;
 
+pub use super::artifact_key::Key;
 use super::{artifact_bucket::ArtifactBucket, identity_file};
-
-/// Maximum length of a key, which is a file name.
-const KEY_BYTES_MAX: usize = 160;
 
 /// Folder of published artifacts, in the data folder.
 const PUBLISHED: &str = "artifacts";
@@ -38,33 +36,6 @@ const IDENTITY: &str = "store.id";
 
 /// Folders of older programs in that of artifacts.
 const OLD_LAYOUT: [&str; 2] = ["made", "making"];
-
-/// Names an artifact by all that decides its bytes: the version of its source and the parameters.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Key(String);
-
-impl Key {
-    /// Checks a key. `None` unless it consists of lower-case letters, digits and hyphens, so that it is a
-    /// plain file name.
-    pub fn new(key: impl Into<String>) -> Option<Self> {
-        let key = key.into();
-        let is_plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let is_key = (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(is_plain);
-        is_key.then_some(Self(key))
-    }
-
-    /// The key as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The folder of an artifact, below [`ArtifactStore::published_dir`].
 pub fn artifact_dir(key: &Key, token: i64) -> PathBuf {
@@ -348,14 +319,6 @@ mod tests {
 
     fn key(key: &str) -> Key {
         Key::new(key).expect("a key")
-    }
-
-    #[test]
-    fn a_key_is_a_plain_name() {
-        assert!(Key::new("00ff-poster-w640").is_some());
-        for other in ["", ".", "..", "a/b", "A", "a b", "a\0", &"a".repeat(161)] {
-            assert!(Key::new(other).is_none(), "{other}");
-        }
     }
 
     #[test]

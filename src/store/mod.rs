@@ -3,6 +3,7 @@
 //! Upper layers write each statement once; only this folder knows that there are two databases.
 
 mod artifact_bucket;
+mod artifact_key;
 pub mod artifacts;
 mod breaker;
 mod connection;

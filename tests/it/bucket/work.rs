@@ -125,7 +125,7 @@ fn rendition_urls(program: &Program, title: &str, height: usize) -> Vec<String> 
         while let Some(line) = lines.next() {
             let is_rendition =
                 |field: &str| field.starts_with("RESOLUTION=") && field.ends_with(&resolution);
-            if line.split([',', ':']).any(is_rendition) {
+            if line.starts_with("#EXT-X-STREAM-INF:") && line.split([',', ':']).any(is_rendition) {
                 playlist = lines.next().map(str::to_owned);
             }
         }
