@@ -17,6 +17,7 @@ const REFRESH_MS = 300;
 const PAUSE_MIN_MS = 2000;
 const PAUSE_MAX_MS = 8000;
 const SCAN_POLL_MS = 2000;
+const UNAVAILABLE_POLL_MS = 5000;
 
 /**
  * @typedef {object} Item a title of the list, as `GET /api/titles` describes it
@@ -36,6 +37,7 @@ const SCAN_POLL_MS = 2000;
  * @property {boolean | null} [has_poster] whether the file has video or cover art
  *
  * @typedef {{ path: string, name: string, href: string, titles: number }} Folder
+ * @typedef {{ root: string | null, error: string }} UnavailableRoot
  * @typedef {{ title?: Item, folder?: Folder }} Entry
  */
 
@@ -51,6 +53,8 @@ export class Listing extends EventTarget {
   isScanning = false;
   /** @type {boolean} */
   isLoaded = false;
+  /** @type {UnavailableRoot[]} the roots whose titles may be missing */
+  unavailable = [];
   /** @type {string | null} why the list cannot be read */
   error = null;
 
@@ -209,8 +213,13 @@ export class Listing extends EventTarget {
     const page = await this.#load(offset, limit, viewing);
     if (this.#viewing !== viewing) return; // another one has taken its place
     this.#viewing = null;
-    if (page?.scanning) this.#refreshTimer ??= setTimeout(() => this.refresh(), SCAN_POLL_MS);
-    else if (page) await this.#loadMissing();
+    if (page?.scanning) this.#refreshAfter(SCAN_POLL_MS);
+    else if (page?.unavailable?.length) this.#refreshAfter(UNAVAILABLE_POLL_MS);
+    if (page && !page.scanning) await this.#loadMissing();
+  }
+
+  #refreshAfter(pauseMs) {
+    this.#refreshTimer ??= setTimeout(() => this.refresh(), pauseMs);
   }
 
   #firstMissing(first, end) {
@@ -256,6 +265,7 @@ export class Listing extends EventTarget {
     this.#folders = page.folders ?? [];
     this.#totalFolders = page.total_folders ?? 0;
     this.isScanning = page.scanning;
+    this.unavailable = page.unavailable ?? [];
     page.titles.forEach((title, index) => this.#items.set(page.offset + index, title));
     this.#countNames();
     const middle = (this.#wanted[0] + this.#wanted[1]) / 2;

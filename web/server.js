@@ -1,10 +1,11 @@
 // The server: requests, changes, events, and waiting for images that it renders on demand.
 
-/** A failed request; `status` is 0 if the server did not respond. */
+/** A failed request; `status` is 0 if the server did not respond, `type` the server's problem type if it has one. */
 export class RequestError extends Error {
-  constructor(status, text, retryAfterS = 0) {
+  constructor(status, text, retryAfterS = 0, type = "") {
     super(text);
     this.status = status;
+    this.type = type;
     this.retryAfterS = retryAfterS;
   }
 }
@@ -18,7 +19,7 @@ export async function request(url, options = {}) {
   const problem = await response.json().catch(() => ({})); // RFC 9457, unless a proxy responded
   const retryAfterS = Number(response.headers.get("retry-after")) || 0;
   const text = problem.detail ?? problem.title ?? `HTTP status ${response.status}`;
-  throw new RequestError(response.status, text, retryAfterS);
+  throw new RequestError(response.status, text, retryAfterS, problem.type);
 }
 
 export const getJson = async (url, signal) => (await request(url, { signal })).json();

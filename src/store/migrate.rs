@@ -17,7 +17,10 @@ const IDENTITY: &str =
     "CREATE TABLE store_identity (one BIGINT NOT NULL PRIMARY KEY, id TEXT NOT NULL)";
 
 /// All tables of this and earlier versions, children before parents.
-const DROP: &str = "DROP TABLE IF EXISTS facts;
+const DROP: &str = "DROP TABLE IF EXISTS objects;
+    DROP TABLE IF EXISTS listings;
+    DROP TABLE IF EXISTS objects_sequence;
+    DROP TABLE IF EXISTS facts;
     DROP TABLE IF EXISTS announced;
     DROP TABLE IF EXISTS webhooks_sequence;
     DROP TABLE IF EXISTS artifact_sweep;

@@ -6,6 +6,7 @@ mod artifact_bucket;
 mod artifact_key;
 pub mod artifacts;
 mod breaker;
+mod change_signal;
 mod connection;
 pub mod database;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod statement;
 pub mod transaction;
 
 pub use artifact_bucket::{ArtifactBucket, ArtifactObject, ArtifactPage};
+pub use change_signal::ChangeSignal;
 pub use database::{Database, DatabaseLocation, Dialect};
 pub use error::DatabaseError;
 pub use postgres::PostgresPool;

@@ -5,10 +5,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before } from "node:test";
-import { browserTest, DESKTOP, findsNoViolation, HOSTILE, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
+import { DESKTOP, findsNoViolation, HOSTILE, PHONE, plays, ROOT, screenshot, Site } from "./site.mjs";
 
 const SEASON = "Shows/The Sea/Season 1";
 const EPISODES = ["Ep 1", "Ep 2", "Ep 3", "Ep 10"];
@@ -21,11 +19,10 @@ const HEAP_MAX = 150 << 20;
 
 // ---- Two servers with libraries, and a browser -------------------------------
 
-let scratch, library, server, large, browser;
+let library, large;
 
-before(async () => {
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-library-"));
-  library = path.join(scratch, "library");
+const site = new Site("library", async (site) => {
+  library = site.library;
   fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
   const clock = path.join(library, "Clock.mp4");
   const copy = (name) => {
@@ -45,26 +42,16 @@ before(async () => {
   fs.appendFileSync(old, Buffer.concat([Buffer.from([0, 0, 0x10, 0]), Buffer.from("free"), Buffer.alloc(0x1000 - 8)]));
   fs.utimesSync(old, new Date("2001-01-01"), new Date("2001-01-01"));
 
-  const many = path.join(scratch, "many");
+  const many = path.join(site.scratch, "many");
   fs.mkdirSync(many);
   for (let number = 1; number <= MANY; number++) fs.writeFileSync(path.join(many, `title ${number}.mp4`), "");
 
-  server = await startServer(library, path.join(scratch, "data"), "library.log");
-  large = await startServer(many, path.join(scratch, "many-data"), "library-large.log", { HEADWATER_LOCAL_WORKER: "false" });
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+  site.server = await site.serve();
+  large = await site.serve({ library: many, name: "library-large", settings: { HEADWATER_LOCAL_WORKER: "false" } });
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  await large?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-const inBrowser = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => server }, options, body);
-const inLargeLibrary = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => large }, options, body);
+const inBrowser = (name, options, body) => site.test(name, options, body);
+const inLargeLibrary = (name, options, body) => site.test(name, options, body, () => large);
 
 // ---- Helpers -----------------------------------------------------------------
 
@@ -73,11 +60,10 @@ const card = (page, name) => cards(page).filter({ has: page.locator(`.name:text-
 const names = (page) => page.locator("#titles .name").allTextContents();
 const crumbs = (page) => page.locator("#crumbs a").allTextContents();
 const focusedName = (page) => page.evaluate(() => document.activeElement.querySelector(".name")?.textContent);
-const screenshot = (page, name) => page.screenshot({ path: path.join(OUTPUT, `${name}.png`), animations: "disabled" });
 
 /** The process id of the renderer that has worked most: that of a page which has scrolled through a long list. */
 async function busiestRenderer() {
-  const devtools = await browser.newBrowserCDPSession();
+  const devtools = await site.browser.newBrowserCDPSession();
   const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
   await devtools.detach();
   const renderers = processInfo.filter(({ type }) => type === "renderer");
