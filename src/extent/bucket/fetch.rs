@@ -338,7 +338,9 @@ impl Fetcher {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let sink = Arc::new(Collected::new(range.clone(), buffers.clone(), self.deadline));
+        // Not as long as the request may take, so that the error says what is lacking.
+        let longest = self.deadline / 2;
+        let sink = Arc::new(Collected::new(range.clone(), buffers.clone(), longest));
         // In flights of its own: those of others end with the error of the cache.
         let flights = Arc::new(Flights::default());
         let claim = flights.claim(object, &range, true);
