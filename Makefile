@@ -112,6 +112,12 @@ bench: ## Measure the small parts, then the server beside its peers (70 minutes;
 	cargo build --release
 	cargo run --release -p peers -- --json $(TARGET)/bench.json --svg docs/bench.svg $(ARGS)
 
+.PHONY: bench-bucket
+bench-bucket: ## Measure what a bucket costs beside a folder (5 minutes; ARGS="--cells 64k")
+	@scripts/setup test
+	cargo build --release
+	cargo run --release -p bucket -- $(ARGS)
+
 .PHONY: attacks
 attacks: ## Attack a server beside innocent clients (45 minutes; ARGS="--only h2-*" or ARGS="--soak 20")
 	@scripts/setup attacks

@@ -208,8 +208,8 @@ impl Catalog {
         });
     }
 
-    /// Removes the title of a set, and none below it.
-    pub fn remove_set(&self, path: &MediaPath) {
+    /// Removes a title, and none below its path.
+    pub fn remove_title(&self, path: &MediaPath) {
         self.update(|listing| listing.remove(path));
     }
 
