@@ -255,11 +255,18 @@ export class Session {
     this.#plays = !video.paused || (this.#plays && video.readyState === 0);
   }
 
-  #recoverHls(status, isNetwork) {
+  /** After a fatal error of hls.js: goes on when server and bucket are back, or in another way. */
+  async #recoverHls(status, isNetwork) {
+    const { hls } = this;
     this.#isBroken = true;
-    if (isNetwork) return this.#reconnect();
     if (status === 404 && !this.#isReloaded) return this.checkVersion();
-    if (status === 503) return this.#waitForStorage(null);
+    if (isNetwork || status === 503) {
+      const isAway = !await isReachable();
+      const trouble = isAway ? null : await bucketTrouble(this.title.path);
+      if (this.#signal.aborted || this.hls !== hls) return;
+      if (isAway || (isNetwork && !trouble)) return this.#reconnect();
+      return this.#waitForStorage(trouble);
+    }
     this.#attempts.failed.add("hls");
     this.#retry();
   }
