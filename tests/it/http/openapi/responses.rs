@@ -71,7 +71,11 @@ fn titles_and_texts(api: &Api) {
     api.get("/api/titles", page["next"].as_str().expect("another page"), 200);
     api.get("/api/titles", "/api/titles?folder=", 200);
     api.get("/api/titles", "/api/titles?folder=none", 404);
-    let away = serve_with(&[], "[[root]]\ndir = \"/absent\"\n");
+    let roots = format!(
+        "[[root]]\ndir = \"/absent\"\nname = \"away\"\n[[root]]\ndir = {:?}\nname = \"here\"\n",
+        fuzz_corpus::movies()
+    );
+    let away = serve_with(&[], &roots);
     api.description.check("GET", "/api/titles", &away.get("/api/titles", &[]), 200);
     api.get("/api/titles", "/api/titles?limit=0", 400);
     api.get("/api/titles/{path}", "/api/titles/none.mp4", 404);
