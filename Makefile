@@ -39,6 +39,7 @@ deb: ## Build a Debian package in target/debian/
 	cargo build --release
 	rm -rf $(PACKAGED)
 	$(TARGET)/release/headwater man $(PACKAGED)/man
+	gzip -9n $(PACKAGED)/man/*.1
 	set -e; for shell in bash zsh fish; do \
 		$(TARGET)/release/headwater completions $$shell > $(PACKAGED)/$$shell; \
 	done

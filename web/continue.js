@@ -87,7 +87,7 @@ async function check() {
   if (!paths.length) return;
   const response = await getJson(`/api/titles?${query}`).catch(() => null);
   if (!response || !isShown) return;
-  if (!response.scanning) notePresence(paths, new Set(response.titles.map(({ path }) => path)));
+  if (!response.scanning && !response.unavailable) notePresence(paths, new Set(response.titles.map(({ path }) => path)));
   show(response.titles);
 }
 

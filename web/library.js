@@ -94,7 +94,7 @@ function show() {
 
 /** Says which roots are not available. Screen readers read a change, and only that. */
 function showUnavailable(roots) {
-  const sentences = roots.map(({ root, error }) => `${root ?? "The library"} is not available: ${error}.`);
+  const sentences = roots.map(({ root, error }) => `Titles ${root === null ? "" : `of ${root} `}may be missing or not play: ${error}.`);
   const notice = byId("unavailable");
   if (notice.textContent !== sentences.join("")) notice.replaceChildren(...sentences.map((text) => element("p", "", text)));
 }

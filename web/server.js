@@ -87,8 +87,9 @@ export function subscribeSince(changed) {
 /** Has the events begin with what changed after the first list of titles was read. */
 export function noteTitles(changed) {
   if (titlesSince !== null) return;
+  isBehind ||= source !== null; // what else the page has read may be older than this list
+  disconnect();
   titlesSince = changed;
-  if (source) disconnect(); // its events may have begun later
   connect();
 }
 
@@ -100,7 +101,7 @@ export function subscribe() {
 
 /**
  * Connects while the page is visible only: browsers allow six HTTP/1.1 connections to a server, for all
- * tabs together. No change is lost, since the server sends all jobs since the last number; titles are read again.
+ * tabs together. No change is lost, since the server sends all since the last numbers, or says to read all titles.
  */
 function connect() {
   clearTimeout(reconnectTimer);
@@ -117,7 +118,7 @@ function connect() {
     isBehind = false;
   });
   source.addEventListener("error", () => {
-    isBehind = titlesSince === null;
+    isBehind ||= titlesSince === null;
     if (source?.readyState !== EventSource.CLOSED) return; // the browser reconnects
     source = null;
     reconnectTimer = setTimeout(connect, RECONNECT_MS);

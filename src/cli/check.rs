@@ -17,7 +17,7 @@ use super::{
     print::print,
 };
 use crate::{
-    config::{NamedRootConfig, RootSource, Settings},
+    config::{BucketConfig, NamedRootConfig, RootSource, Settings},
     store::DatabaseLocation,
     transcode::program::find_program,
 };
@@ -31,12 +31,17 @@ pub(super) fn run(settings: &Settings) -> Result<(), String> {
     let data = settings.data_folder().map_err(|error| error.to_string())?;
     let database = DatabaseLocation::parse(settings.database.as_deref(), &data);
     database.map_err(|error| error.to_string())?;
+    let artifacts = settings.artifacts_bucket().map_err(|error| error.to_string())?;
     let mut report = String::new();
     // Writing to a string does not fail.
-    let problems = write_report(&mut report, settings, &roots, &data).unwrap_or_default();
+    let problems = write_report(&mut report, settings, &roots, artifacts, &data);
+    let Problems { roots: unreadable, artifacts } = problems.unwrap_or_default();
     print(&report).map_err(|error| error.to_string())?;
-    if problems > 0 {
-        return Err(format!("{problems} of {} roots cannot be read", roots.len()));
+    if unreadable > 0 {
+        return Err(format!("{unreadable} of {} roots cannot be read", roots.len()));
+    }
+    if artifacts > 0 {
+        return Err("the bucket of artifacts cannot be read".to_owned());
     }
     let (mut files, mut broken, mut unread) = (0, 0, 0);
     for dir in roots.iter().filter_map(|root| root.source.folder()) {
@@ -70,20 +75,33 @@ fn check_files(settings: &Settings, dir: &Path) -> io::Result<Checked> {
     Ok(checked)
 }
 
-/// Writes the report of a check. Returns the number of roots that cannot be read.
+/// The number of places that cannot be read.
+#[derive(Default)]
+struct Problems {
+    roots: usize,
+    artifacts: usize,
+}
+
+/// Writes the report of a check.
 fn write_report(
     report: &mut String,
     settings: &Settings,
     roots: &[NamedRootConfig],
+    artifacts: Option<BucketConfig>,
     data: &Path,
-) -> Result<usize, fmt::Error> {
+) -> Result<Problems, fmt::Error> {
     let disk_deadline = Duration::from_millis(settings.disk_deadline_ms.get());
     let bucket_deadline = Duration::from_millis(settings.bucket_deadline_ms.get());
     // All at the same time, so that several that hang cost one deadline.
     let examined: Vec<_> =
         roots.iter().map(|root| examine(&root.source, bucket_deadline)).collect();
+    let has_bucket = artifacts.is_some() || roots.iter().any(|root| root.source.folder().is_none());
+    let artifacts = artifacts.map(|bucket| {
+        let url = bucket.url.to_string();
+        (url, examine(&RootSource::Bucket(bucket), bucket_deadline))
+    });
     let begun = Instant::now();
-    let mut problems = 0;
+    let mut problems = Problems::default();
     for (NamedRootConfig { name, source, .. }, findings) in roots.iter().zip(examined) {
         let prefix = name.as_ref().map_or("/media/".to_owned(), |name| format!("/media/{name}/"));
         let deadline = match source {
@@ -91,29 +109,46 @@ fn write_report(
             // It has a deadline of its own for each response, and names the one that is late.
             RootSource::Bucket(_) => bucket_deadline.saturating_mul(BUCKET_RESPONSES),
         };
-        let findings = findings.recv_timeout(deadline.saturating_sub(begun.elapsed()));
-        let Findings { problem, notes } = findings.unwrap_or_else(|_elapsed| Findings {
-            problem: Some(format!("does not respond within {} ms", deadline.as_millis())),
-            notes: Vec::new(),
-        });
-        match problem {
-            None => writeln!(report, "{prefix}  from  {source}")?,
-            Some(problem) => {
-                writeln!(report, "{prefix}  from  {source}: {problem}")?;
-                problems += 1;
-            }
-        }
-        for note in notes {
-            writeln!(report, "        {note}")?;
-        }
+        let findings = wait_for(&findings, deadline, begun);
+        problems.roots += write_findings(report, &format!("{prefix}  from  {source}"), findings)?;
+    }
+    if let Some((url, findings)) = artifacts {
+        let deadline = bucket_deadline.saturating_mul(BUCKET_RESPONSES);
+        let findings = wait_for(&findings, deadline, begun);
+        problems.artifacts = write_findings(report, &format!("artifacts  in  {url}"), findings)?;
     }
     writeln!(report, "listen  {}", settings.listen)?;
     writeln!(report, "data    {}", data.display())?;
-    if roots.iter().any(|root| root.source.folder().is_none()) {
+    if has_bucket {
         writeln!(report, "cache   {}", settings.cache_folder(data).display())?;
     }
     let ffmpeg = find_program("ffmpeg").map(|program| program.display().to_string());
     writeln!(report, "ffmpeg  {}", ffmpeg.as_deref().unwrap_or("not found"))?;
+    Ok(problems)
+}
+
+/// Waits for the findings of an examination until it should have ended.
+fn wait_for(findings: &mpsc::Receiver<Findings>, deadline: Duration, begun: Instant) -> Findings {
+    let findings = findings.recv_timeout(deadline.saturating_sub(begun.elapsed()));
+    findings.unwrap_or_else(|_elapsed| Findings {
+        problem: Some(format!("does not respond within {} ms", deadline.as_millis())),
+        notes: Vec::new(),
+    })
+}
+
+/// Writes what was found of a place. Returns the number of problems.
+fn write_findings(
+    report: &mut String,
+    place: &str,
+    findings: Findings,
+) -> Result<usize, fmt::Error> {
+    let Findings { problem, notes } = findings;
+    let problems = usize::from(problem.is_some());
+    match problem {
+        None => writeln!(report, "{place}")?,
+        Some(problem) => writeln!(report, "{place}: {problem}")?,
+    }
+    notes.iter().try_for_each(|note| writeln!(report, "        {note}"))?;
     Ok(problems)
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{
+    artifacts_place::ArtifactsPlace,
     listen::ListenAddress,
     root::RootConfig,
     value::{
@@ -225,6 +226,8 @@ settings! {
     live manifest_stale_s("HEADWATER_MANIFEST_STALE_S"): Within<0, 31_536_000> = "600";
     /// Database of the job queue: postgres://user@host/name, or sqlite:FILE. Default: headwater.db in the data folder.
     fixed database("HEADWATER_DATABASE"): String;
+    /// Place of artifacts (images, renditions): a folder, or s3://bucket/prefix for workers and origins without a common folder. A bucket is reached as the root in the same bucket, else as the first root that is a bucket. Default: artifacts in the data folder.
+    fixed artifacts("HEADWATER_ARTIFACTS"): ArtifactsPlace;
     /// Start a worker process with the server, for images and renditions. More workers can run elsewhere: headwater worker.
     fixed local_worker("HEADWATER_LOCAL_WORKER"): bool = "true";
     /// Renditions, or chunks of renditions, that a worker encodes at the same time; 0 allows one per core.

@@ -6,6 +6,8 @@
 //!
 //! A [`Layer`] holds the values of one place; layers merge into [`Settings`].
 
+mod artifacts;
+mod artifacts_place;
 pub mod keys;
 pub mod listen;
 #[cfg(test)]
@@ -16,6 +18,7 @@ pub mod value;
 
 use std::path::{Component, Path, PathBuf};
 
+pub use artifacts_place::ArtifactsPlace;
 pub use keys::{KEYS, Key, Layer, Settings};
 pub use listen::{ListenAddress, local_address};
 pub use root::{BucketConfig, RootConfig, RootName, RootSource};
@@ -75,6 +78,7 @@ impl Layer {
         let Self { data, cache, ui_dir, api_token_file, .. } = &mut layer;
         [data, cache, ui_dir, api_token_file].into_iter().flatten().for_each(join);
         layer.root.iter_mut().for_each(|root| root.source.for_each_path(join));
+        layer.artifacts.iter_mut().for_each(|place| place.change_path(join));
         layer.webhook.iter_mut().for_each(|webhook| join(&mut webhook.secret_file));
         if let Some(log) = layer.access_log.as_mut().filter(|log| log.as_os_str() != "-") {
             *log = base.join(&log);
@@ -110,6 +114,7 @@ impl Settings {
         let log = self.access_log.as_mut().filter(|log| log.as_os_str() != "-");
         log.into_iter().for_each(make_absolute);
         self.roots.iter_mut().for_each(|root| root.source.for_each_path(make_absolute));
+        self.artifacts.iter_mut().for_each(|place| place.change_path(make_absolute));
         self.webhooks.iter_mut().for_each(|webhook| make_absolute(&mut webhook.secret_file));
         if let Some(file) = self.database.as_deref().and_then(sqlite_file) {
             let mut file = PathBuf::from(file);

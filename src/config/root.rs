@@ -234,6 +234,17 @@ impl BucketUrl {
         &self.prefix
     }
 
+    /// Whether all keys below another URL are below this one, too.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.name == other.name && other.prefix.starts_with(&self.prefix)
+    }
+
+    /// The URL of a folder below this one.
+    #[must_use]
+    pub fn below(&self, folder: &str) -> Self {
+        Self { name: self.name.clone(), prefix: format!("{}{folder}/", self.prefix) }
+    }
+
     fn own_name(&self) -> &str {
         let folders = self.prefix.trim_end_matches('/');
         match folders.rsplit('/').next() {

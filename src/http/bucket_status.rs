@@ -54,5 +54,8 @@ pub fn trouble(bucket: &BucketPlace) -> Option<String> {
     if usage.breaker != BreakerState::Closed {
         return Some("most of the last responses of the bucket failed".to_owned());
     }
-    (!bucket.is_open()).then(|| "the bucket has not responded yet".to_owned())
+    if !bucket.is_open() {
+        return Some("the bucket has not responded yet".to_owned());
+    }
+    bucket.fetcher().is_failing().then(|| "the last responses of the bucket failed".to_owned())
 }

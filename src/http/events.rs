@@ -227,10 +227,11 @@ impl Hub {
         // First of all: with a receiver, a poller that runs goes on. It, or the new one, broadcasts each change
         // that it finds later, and the catch-up sends what others have found meanwhile.
         let receiver = self.sender.subscribe();
+        let titles = self.library.catalog.changes();
         let now = self.queue.last_change().await?;
         let mut poller = self.poller();
         if poller.as_ref().is_none_or(JoinHandle::is_finished) {
-            *poller = Some(tokio::spawn(Arc::clone(self).poll(now)));
+            *poller = Some(tokio::spawn(Arc::clone(self).poll(now, titles)));
         }
         Ok((receiver, now))
     }
@@ -239,9 +240,9 @@ impl Hub {
         self.poller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Broadcasts all changes after the change `last`, while there are subscribers.
-    async fn poll(self: Arc<Self>, mut last: i64) {
-        let mut titles = self.library.catalog.changes();
+    /// Broadcasts all changes after the change `last` of a job and `titles` of a title, while there are
+    /// subscribers.
+    async fn poll(self: Arc<Self>, mut last: i64, mut titles: u64) {
         let mut titles_checked = Instant::now();
         let mut is_behind = false;
         loop {

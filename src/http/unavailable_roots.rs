@@ -20,8 +20,8 @@ impl UnavailableRoot {
     /// A sentence for people.
     pub fn sentence(&self) -> String {
         match &self.root {
-            Some(root) => format!("{root} is not available: {}.", self.error),
-            None => format!("The library is not available: {}.", self.error),
+            Some(root) => format!("Titles of {root} may be missing or not play: {}.", self.error),
+            None => format!("Titles may be missing or not play: {}.", self.error),
         }
     }
 
@@ -48,5 +48,5 @@ fn reason(library: &Library, named: &NamedRoot) -> Option<String> {
     };
     // It has become available, and is scanned for the first time.
     let is_late = !library.catalog.is_scanning() && !named.is_scanned();
-    trouble.or_else(|| is_late.then(|| "its titles are being listed".to_owned()))
+    trouble.or_else(|| is_late.then(|| "its titles are not listed yet".to_owned()))
 }

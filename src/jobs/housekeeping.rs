@@ -1,5 +1,5 @@
 //! Periodic work of a server: ends lost jobs, deletes old ones, keeps artifacts within their maximum
-//! size, and removes folders without a row.
+//! size, and removes folders and objects without a row.
 //!
 //! Artifacts over the maximum size are evicted in the order of
 //! [`Queue::artifacts_to_evict`]: what is soon made again goes first.
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::{task::spawn_blocking, time::interval};
 
-use crate::queue::{Artifact, Queue, QueueError};
+use super::{object_sweep::ObjectSweep, round_error::RoundError, workspaces};
+use crate::queue::{Artifact, Queue};
 use crate::store::artifacts::{ArtifactStore, Key};
 
 /// Interval between two rounds.
@@ -45,17 +46,6 @@ pub trait ArtifactCaches: Send + Sync {
     fn forget_removed(&self);
 }
 
-/// Why a round failed; the next one tries again.
-#[derive(Debug, thiserror::Error)]
-enum RoundError {
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    #[error("artifact storage: {0}")]
-    Disk(#[from] std::io::Error),
-    #[error(transparent)]
-    Task(#[from] tokio::task::JoinError),
-}
-
 /// Result of a comparison of folders with rows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum FolderSweep {
@@ -73,12 +63,19 @@ impl Housekeeping {
         }
         let mut rounds = interval(ROUND_INTERVAL);
         let mut rounds_to_sweep = 0_u32;
+        let objects = ObjectSweep::new(self.queue.clone(), self.artifacts.clone());
         loop {
             rounds.tick().await;
             if let Err(error) = self.round(&caches).await {
                 tracing::warn!(%error, "housekeeping failed, retrying");
             }
             caches.forget_removed();
+            if self.artifacts.bucket().is_some() {
+                if let Err(error) = objects.next_page().await {
+                    tracing::warn!(%error, "could not sweep artifacts, retrying");
+                }
+                continue;
+            }
             rounds_to_sweep = rounds_to_sweep.saturating_sub(1);
             if rounds_to_sweep == 0 {
                 rounds_to_sweep = match self.sweep_published().await {
@@ -95,7 +92,7 @@ impl Housekeeping {
 
     async fn round(&self, caches: &impl ArtifactCaches) -> Result<(), RoundError> {
         // First, because it frees space, and all others write to a disk that may be full.
-        self.sweep_in_progress().await?;
+        workspaces::sweep(&self.queue, &self.artifacts).await?;
         let used = caches.take_used();
         let swept = self.queue.sweep(self.job_retention).await?;
         tracing::debug!(?swept, "swept jobs");
@@ -132,8 +129,7 @@ impl Housekeeping {
             && let Some(removed) = Key::new(key.as_str())
         {
             tracing::info!(key, bytes, work_ms, "artifact evicted");
-            let artifacts = self.artifacts.clone();
-            let removed = spawn_blocking(move || artifacts.remove(&removed, token)).await?;
+            let removed = self.artifacts.remove(&removed, token).await;
             caches.forget(&key, token);
             removed?;
         }
@@ -143,23 +139,6 @@ impl Housekeeping {
     async fn remove_old_layout(&self) -> Result<(), RoundError> {
         let artifacts = self.artifacts.clone();
         Ok(spawn_blocking(move || artifacts.remove_old_layout()).await??)
-    }
-
-    /// Removes the workspaces of jobs that are not running.
-    async fn sweep_in_progress(&self) -> Result<(), RoundError> {
-        let artifacts = self.artifacts.clone();
-        let workspaces = spawn_blocking(move || artifacts.in_progress()).await??;
-        if workspaces.is_empty() {
-            return Ok(());
-        }
-        // After the list of folders: a job with a folder in it is still running, or has ended.
-        let running = self.queue.running_tokens().await?;
-        for token in workspaces.into_iter().filter(|token| !running.contains(token)) {
-            tracing::info!(token, "removing the workspace of a lost job");
-            let artifacts = self.artifacts.clone();
-            spawn_blocking(move || artifacts.remove_in_progress(token)).await??;
-        }
-        Ok(())
     }
 
     /// Removes published folders that have neither a row nor a running job.
@@ -179,8 +158,7 @@ impl Housekeeping {
                 continue;
             }
             tracing::info!(%key, token, "removing a folder without a row");
-            let artifacts = self.artifacts.clone();
-            spawn_blocking(move || artifacts.remove(&key, token)).await??;
+            self.artifacts.remove(&key, token).await?;
         }
         Ok(sweep)
     }

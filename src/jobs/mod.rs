@@ -1,9 +1,12 @@
 //! Runs jobs: the worker, its supervisor, and housekeeping.
 
 pub mod housekeeping;
+pub mod object_sweep;
+pub mod round_error;
 pub mod supervisor;
 pub mod text;
 pub mod worker;
+pub mod workspaces;
 
 use tokio::sync::watch;
 

@@ -14,6 +14,7 @@
 //! **Families.** A job may [`split`](Queue::split): it waits until its children have ended, and is then
 //! claimed again to join their results. A parent never ends before its children.
 
+mod artifact_sweep;
 mod artifacts;
 mod cancel;
 mod change;

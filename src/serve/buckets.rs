@@ -48,6 +48,11 @@ pub async fn open_cache(
     if roots.iter().all(|root| root.source.folder().is_some()) {
         return Ok(None);
     }
+    open_cache_folder(settings, of).await.map(Some)
+}
+
+/// Opens the cache of buckets.
+pub async fn open_cache_folder(settings: &Settings, of: CacheOf) -> Result<Arc<Cache>, StartError> {
     let data = settings.data_folder()?;
     let pool = DiskPoolSettings {
         threads: settings.disk_threads.count(),
@@ -79,7 +84,7 @@ pub async fn open_cache(
         }
     });
     let opened = opening.await.map_err(io::Error::other).flatten();
-    Ok(Some(opened.map_err(StartError::Cache)?))
+    opened.map_err(StartError::Cache)
 }
 
 /// A bucket as a root. Hardly waits for it: one that does not respond is reported, and tried again.

@@ -20,8 +20,8 @@ use crate::{
         supervisor::{Supervisor, WorkerCommand},
     },
     queue::Queue,
-    serve::start,
-    store::{Database, artifacts::ArtifactStore, identity},
+    serve::{artifact_storage, buckets::CacheOf},
+    store::{Database, identity},
     titles::artifacts::Artifacts,
     transcode::program::find_program,
     webhooks::Webhook,
@@ -101,12 +101,13 @@ impl Opener {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let settings = self.site.settings.load_full();
         let database = Database::open(settings.database.as_deref(), &self.data).await?;
-        let store = ArtifactStore::open(&self.data, settings.min_free_disk_mib.get() << 20)?;
+        let store = artifact_storage::open(&settings, &self.data)?;
         identity::check(&database, &store).await?;
         let queue = Queue::new(database);
+        let library = &self.site.titles.library;
         let artifacts = Artifacts::new(
             queue.clone(),
-            start::open_artifacts(&store, &settings).await?,
+            artifact_storage::open_for_reading(&store, &settings, library, CacheOf::Server).await?,
             self.supervisor.clone(),
             background.clone(),
             self.unavailable,

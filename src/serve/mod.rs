@@ -3,6 +3,7 @@
 //! Threads: I/O threads for the network, which never wait for a disk; a *background* runtime for scans,
 //! watching and calls over a millisecond; and a disk pool for each root.
 
+mod artifact_storage;
 mod banner;
 pub mod bucket_settings;
 mod buckets;
@@ -123,6 +124,7 @@ impl Server {
         let data = start::open_data(&settings)?;
         // A database that is down is retried; a URL that is wrong stays so.
         let database = DatabaseLocation::parse(settings.database.as_deref(), &data)?;
+        settings.artifacts_bucket()?;
         let data_lock = DataLock::take(&data, &database)?;
         let library = background.block_on(start::open_library(&settings, CacheOf::Server))?;
         let rescan = Duration::from_secs(settings.rescan_s.get());

@@ -21,17 +21,13 @@ use super::{
 use crate::{
     config::{ConfigError, NamedRootConfig, RootSource, Settings},
     extent::{
-        Place,
         bucket::SettingsError,
         disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     },
     library::{IndexCache, Library, NamedRoot, media_type},
-    store::{DatabaseError, artifacts::ArtifactStore, identity::IdentityError},
+    store::{DatabaseError, identity::IdentityError},
     transcode::ffmpeg::NotInstalled,
 };
-
-/// Memory for the parts of artifacts on their way to connections, in bytes.
-const ARTIFACT_BUFFERS_BYTES: usize = 8 << 20;
 
 /// Why a server or a worker could not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +59,14 @@ pub enum StartError {
     Data {
         /// The folder.
         dir: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The folder of artifacts cannot be used.
+    #[error("cannot use the folder of artifacts {}: {error}; choose another with --artifacts", folder.display())]
+    Artifacts {
+        /// The folder.
+        folder: PathBuf,
         /// Why.
         error: io::Error,
     },
@@ -218,13 +222,6 @@ async fn open_root(
         _ => (NamedRoot::new(name, root), error),
     };
     (named, error.map(|error| StartError::Root { dir, error }))
-}
-
-/// Opens the folder of published artifacts for reading.
-pub async fn open_artifacts(artifacts: &ArtifactStore, settings: &Settings) -> io::Result<Place> {
-    let buffers = Buffers::new(ARTIFACT_BUFFERS_BYTES);
-    let folder = artifacts.published_dir();
-    Ok(Root::open("artifacts", folder, buffers, root_settings(settings)).await?.into())
 }
 
 /// The settings of roots and of the artifacts.

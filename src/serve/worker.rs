@@ -22,13 +22,14 @@ use tracing::{debug, info, warn};
 use crate::{
     config::{LogFormat, Settings},
     extent::Place,
-    jobs::{supervisor::KEEPALIVE_INTERVAL, worker::Worker},
+    jobs::{supervisor::KEEPALIVE_INTERVAL, worker::Worker, workspaces},
     queue::Queue,
     serve::{
+        artifact_storage,
         buckets::CacheOf,
         start::{self, StartError},
     },
-    store::{Database, DatabaseError, DatabaseLocation, artifacts::ArtifactStore, identity},
+    store::{Database, DatabaseError, DatabaseLocation, identity},
     sys::sched::{self, Policy},
     telemetry,
     transcode::{
@@ -117,12 +118,13 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
         }
     }
     let database = open_database(settings, &data).await?;
-    let artifacts = ArtifactStore::open(&data, settings.min_free_disk_mib.get() << 20)
-        .map_err(|error| StartError::Data { dir: data, error })?;
+    let artifacts = artifact_storage::open(settings, &data)?;
     identity::check(&database, &artifacts).await?;
     let queue = Queue::new(database);
-    let artifact_root = start::open_artifacts(&artifacts, settings).await?;
+    let artifact_root =
+        artifact_storage::open_for_reading(&artifacts, settings, &library, CacheOf::Worker).await?;
     tokio::spawn(close_removed(artifact_root.clone()));
+    tokio::spawn(workspaces::keep_sweeping(queue.clone(), artifacts.clone()));
     let chunk_ms = NonZeroU64::new(settings.chunk_s.get() * 1000).expect("a second at least");
     let runner = JobRunner {
         library,

@@ -1,4 +1,4 @@
-//! Artifact storage in the data folder: posters, storyboard sheets, renditions.
+//! Artifact storage: posters, storyboard sheets, renditions.
 //!
 //! ```text
 //! artifacts/<key>/<token>/…          published; rows of the database name them
@@ -9,18 +9,20 @@
 //! The token of the job's lease names a folder, so that two workers never write the same file, and a
 //! worker that lost its lease cannot touch what another has published. A rename publishes a folder as a
 //! whole, and only then a row names it; housekeeping removes folders without a row.
+//!
+//! Artifacts may be in a [bucket](ArtifactBucket) instead. Then only the workspaces are in a folder.
 
 use std::{
-    fmt, fs, io,
+    fs, io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
-use super::identity_file;
+use tokio::task::spawn_blocking;
 
-/// Maximum length of a key, which is a file name.
-const KEY_BYTES_MAX: usize = 160;
+pub use super::artifact_key::Key;
+use super::{artifact_bucket::ArtifactBucket, identity_file};
 
 /// Folder of published artifacts, in the data folder.
 const PUBLISHED: &str = "artifacts";
@@ -35,43 +37,20 @@ const IDENTITY: &str = "store.id";
 /// Folders of older programs in that of artifacts.
 const OLD_LAYOUT: [&str; 2] = ["made", "making"];
 
-/// Names an artifact by all that decides its bytes: the version of its source and the parameters.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Key(String);
-
-impl Key {
-    /// Checks a key. `None` unless it consists of lower-case letters, digits and hyphens, so that it is a
-    /// plain file name.
-    pub fn new(key: impl Into<String>) -> Option<Self> {
-        let key = key.into();
-        let is_plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let is_key = (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(is_plain);
-        is_key.then_some(Self(key))
-    }
-
-    /// The key as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The folder of an artifact, below [`ArtifactStore::published_dir`].
 pub fn artifact_dir(key: &Key, token: i64) -> PathBuf {
     [key.as_str(), &token.to_string()].iter().collect()
 }
 
-/// The folders of artifacts.
+/// The storage of artifacts.
 #[derive(Clone, Debug)]
 pub struct ArtifactStore {
+    /// The folder of published artifacts, if they are in no bucket.
     published: PathBuf,
     in_progress: PathBuf,
+    bucket: Option<Arc<ArtifactBucket>>,
+    /// The data folder of this process.
+    data: PathBuf,
     /// The identity of the store, once it is checked.
     identity: Arc<OnceLock<String>>,
     /// Bytes to keep free on the disk.
@@ -97,10 +76,37 @@ pub enum WorkspaceError {
 impl ArtifactStore {
     /// Opens the folders in the data folder, and creates them if they do not exist.
     pub fn open(data: &Path, min_free_bytes: u64) -> io::Result<Self> {
-        let published = data.join(PUBLISHED);
+        Self::open_in(&data.join(PUBLISHED), data, min_free_bytes)
+    }
+
+    /// As [`open`](Self::open), with another folder for artifacts than that in the data folder.
+    pub fn open_in(published: &Path, data: &Path, min_free_bytes: u64) -> io::Result<Self> {
         let in_progress = published.join(IN_PROGRESS);
         create_private(&in_progress)?;
-        Ok(Self { published, in_progress, identity: Arc::default(), min_free_bytes })
+        Ok(Self {
+            published: published.to_owned(),
+            in_progress,
+            bucket: None,
+            data: data.to_owned(),
+            identity: Arc::default(),
+            min_free_bytes,
+        })
+    }
+
+    /// The same with published artifacts in a bucket. The folder keeps the workspaces of this machine.
+    #[must_use]
+    pub fn with_bucket(self, bucket: ArtifactBucket) -> Self {
+        Self { bucket: Some(Arc::new(bucket)), ..self }
+    }
+
+    /// The bucket of published artifacts, if they are in one.
+    pub fn bucket(&self) -> Option<&Arc<ArtifactBucket>> {
+        self.bucket.as_ref()
+    }
+
+    /// The data folder of this process.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
     }
 
     /// The folder of all published artifacts.
@@ -118,11 +124,6 @@ impl ArtifactStore {
         let _ = self.identity.set(id);
     }
 
-    /// The folder of an artifact.
-    pub fn dir(&self, key: &Key, token: i64) -> PathBuf {
-        self.published.join(artifact_dir(key, token))
-    }
-
     /// Bytes that jobs may write before the disk reaches its minimum of free space.
     pub fn available_bytes(&self) -> io::Result<u64> {
         Ok(self.free_bytes()?.saturating_sub(self.min_free_bytes))
@@ -138,6 +139,7 @@ impl ArtifactStore {
         // A user may have deleted the data folder since the start.
         create_private(&self.in_progress)?;
         if let Some(id) = self.identity.get()
+            && self.bucket.is_none()
             && !self.identity_file().exists()
         {
             identity_file::replace(&self.identity_file(), id)?;
@@ -154,8 +156,41 @@ impl ArtifactStore {
         Ok(Workspace { dir: Some(dir), published: self.published.clone(), token })
     }
 
+    /// Publishes the files of a workspace. Returns their size in bytes.
+    ///
+    /// # Errors
+    /// If the files cannot be flushed to the disk, or the bucket does not take them.
+    pub async fn publish(&self, workspace: Workspace, key: &Key) -> io::Result<u64> {
+        match &self.bucket {
+            Some(bucket) => {
+                let bytes = bucket.put(workspace.path(), key, workspace.token).await;
+                // Blocks on the disk.
+                spawn_blocking(move || drop(workspace)).await.map_err(io::Error::other)?;
+                bytes
+            }
+            None => {
+                let key = key.clone();
+                on_disk(move || workspace.publish(&key)).await
+            }
+        }
+    }
+
     /// Removes an artifact.
-    pub fn remove(&self, key: &Key, token: i64) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If the disk or the bucket does not do it.
+    pub async fn remove(&self, key: &Key, token: i64) -> io::Result<()> {
+        match &self.bucket {
+            Some(bucket) => bucket.remove(key, token).await,
+            None => {
+                let (store, key) = (self.clone(), key.clone());
+                on_disk(move || store.remove_dir(&key, token)).await
+            }
+        }
+    }
+
+    /// Removes the folder of an artifact.
+    fn remove_dir(&self, key: &Key, token: i64) -> io::Result<()> {
         let key_dir = self.published.join(key.as_str());
         remove_dir(&key_dir.join(token.to_string()))?;
         // Fails, as it should, if another lease's folder is in it.
@@ -238,6 +273,13 @@ impl Drop for Workspace {
     }
 }
 
+/// Runs a call that may block on the disk.
+async fn on_disk<T: Send + 'static>(
+    call: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    spawn_blocking(call).await.map_err(io::Error::other).flatten()
+}
+
 /// Creates a folder and its parents, with access for their owner only.
 fn create_private(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
@@ -280,14 +322,6 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_a_plain_name() {
-        assert!(Key::new("00ff-poster-w640").is_some());
-        for other in ["", ".", "..", "a/b", "A", "a b", "a\0", &"a".repeat(161)] {
-            assert!(Key::new(other).is_none(), "{other}");
-        }
-    }
-
-    #[test]
     fn a_rename_publishes_an_artifact_as_a_whole() {
         let data = tempfile::tempdir().expect("a folder");
         let artifacts = ArtifactStore::open(data.path(), 0).expect("a folder");
@@ -299,7 +333,7 @@ mod tests {
         assert!(artifacts.in_progress().expect("a list").is_empty());
         assert_eq!(artifacts.published().expect("a list"), [(key("k"), 1)]);
         assert_eq!(fs::read(artifacts.published_dir().join("k/1/a.jpg")).expect("a file"), b"abc");
-        artifacts.remove(&key("k"), 1).expect("removed");
+        artifacts.remove_dir(&key("k"), 1).expect("removed");
         assert!(!artifacts.published_dir().join("k").exists());
     }
 

@@ -1,23 +1,16 @@
 //! The identity of a store: its database and its artifact storage belong together.
 //!
-//! Rows name folders of artifacts. A server with the database of others and a data folder of its own would
-//! find none of their folders, and delete their rows. So both hold the same random id, which is compared at
+//! Rows name folders of artifacts. A server with the database of others and an artifact storage of its own
+//! would find none of their folders, and delete their rows. So both hold the same random id, which is compared at
 //! the start.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{fmt, io, path::Path};
 
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::{
-    Database, DatabaseError,
-    artifacts::ArtifactStore,
-    identity_file::{create, read, replace},
-};
+use super::{Database, DatabaseError, artifacts::ArtifactStore, identity_file};
 
 const SELECT: &str = "SELECT id FROM store_identity";
 
@@ -29,25 +22,27 @@ const INSERT: &str = "INSERT INTO store_identity (one, id) VALUES (1, $1) ON CON
 pub enum IdentityError {
     /// They belong to different stores.
     #[error(
-        "the database belongs to the store {database}, but {} to {}: use the data folder of that \
-         store (--data), or another database (--database); if that folder is gone, give this one its \
-         id: echo {database} > {}", folder.display(), shown(found.as_deref()), quoted(file)
+        "the database belongs to the store {database}, but {place} to {}: {}, or another database \
+         (--database); if that {kind} is gone, give this one its id: {}",
+        shown(found.as_deref()), kind.advice(), kind.command(database, id_place)
     )]
     Mismatch {
         /// The id in the database.
         database: String,
-        /// The id in the folder, if it has one.
+        /// The id in the storage, if it has one.
         found: Option<String>,
-        /// The folder of artifacts.
-        folder: PathBuf,
-        /// The file of its id.
-        file: PathBuf,
+        /// The folder or the bucket of artifacts.
+        place: String,
+        /// Which of both it is.
+        kind: StorageKind,
+        /// The file or the object of its id.
+        id_place: String,
     },
-    /// The file of the id cannot be read or written.
-    #[error("artifact storage: {}: {error}", file.display())]
-    File {
-        /// The file.
-        file: PathBuf,
+    /// The id of the storage cannot be read or written.
+    #[error("artifact storage: {place}: {error}")]
+    Storage {
+        /// The file or the object of the id.
+        place: String,
         /// Why.
         error: io::Error,
     },
@@ -56,9 +51,39 @@ pub enum IdentityError {
     Database(#[from] DatabaseError),
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+/// Where artifacts are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StorageKind {
+    /// In a folder.
+    Folder,
+    /// In a bucket.
+    Bucket,
+}
+
+impl StorageKind {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Folder => "use the data folder of that store (--data)",
+            Self::Bucket => "use the bucket of that store (--artifacts)",
+        }
+    }
+
+    fn command(self, id: &str, place: &str) -> String {
+        let quoted = format!("'{}'", place.replace('\'', r"'\''"));
+        match self {
+            Self::Folder => format!("echo {id} > {quoted}"),
+            Self::Bucket => format!("echo {id} | aws s3 cp - {quoted}"),
+        }
+    }
+}
+
+impl fmt::Display for StorageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Folder => "folder",
+            Self::Bucket => "bucket",
+        })
+    }
 }
 
 fn shown(found: Option<&str>) -> String {
@@ -66,35 +91,37 @@ fn shown(found: Option<&str>) -> String {
 }
 
 /// Checks that a database and an artifact storage belong together. A new database takes the id of the storage.
-/// The file of SQLite in the data folder itself cannot be that of others, and the storage takes its id.
+/// The file of SQLite in the data folder itself cannot be that of others, and a folder takes its id, and so
+/// does a bucket that has none.
 pub async fn check(database: &Database, artifacts: &ArtifactStore) -> Result<(), IdentityError> {
-    let file = artifacts.identity_file();
-    let folder = artifacts.published_dir().to_owned();
-    // In this order: a server that starts at this moment writes the file first.
+    let storage = Storage(artifacts);
+    // In this order: a server that starts at this moment writes the storage's id first.
     let known = in_database(database).await?;
-    let found = on_disk(&file, read).await?;
+    let found = storage.read().await?;
+    let is_own_file = database.is_file_in(artifacts.data());
     let id = match (known, found) {
         (Some(known), Some(found)) if known == found => known,
-        (Some(known), _) if folder.parent().is_some_and(|data| database.is_file_in(data)) => {
-            let id = known.clone();
-            on_disk(&file, move |file| replace(file, &id)).await?;
+        (Some(known), found)
+            if is_own_file && (found.is_none() || storage.kind() == StorageKind::Folder) =>
+        {
+            storage.replace(&known).await?;
             known
         }
-        (Some(known), found) => {
-            return Err(IdentityError::Mismatch { database: known, found, folder, file });
-        }
-        (None, found) => {
-            let id = match found {
-                Some(found) => found,
-                None => on_disk(&file, |file| create(file, &Uuid::now_v7().to_string())).await?,
-            };
-            database.write(INSERT, &[id.as_str().into()]).await?;
-            match in_database(database).await? {
-                Some(known) if known != id => {
-                    let found = Some(id);
-                    return Err(IdentityError::Mismatch { database: known, found, folder, file });
+        (Some(known), found) => return Err(storage.mismatch(known, found)),
+        (None, Some(found)) => register(database, &storage, found).await?,
+        (None, None) => {
+            let own = Uuid::now_v7().to_string();
+            let created = storage.create(&own).await?;
+            let is_ours = created == own;
+            match register(database, &storage, created).await {
+                // Where a bucket ignores preconditions, this process has replaced the id of a faster one.
+                Err(IdentityError::Mismatch { database, .. })
+                    if is_ours && storage.kind() == StorageKind::Bucket =>
+                {
+                    storage.replace(&database).await?;
+                    database
                 }
-                _ => id,
+                registered => registered?,
             }
         }
     };
@@ -102,16 +129,91 @@ pub async fn check(database: &Database, artifacts: &ArtifactStore) -> Result<(),
     Ok(())
 }
 
+/// Gives a new database the id of the storage, unless another process gave it one.
+async fn register(
+    database: &Database,
+    storage: &Storage<'_>,
+    id: String,
+) -> Result<String, IdentityError> {
+    database.write(INSERT, &[id.as_str().into()]).await?;
+    match in_database(database).await? {
+        Some(known) if known != id => match storage.read().await? {
+            // Another process has replaced it meanwhile.
+            Some(found) if found == known => Ok(known),
+            found => Err(storage.mismatch(known, found)),
+        },
+        _ => Ok(id),
+    }
+}
+
 async fn in_database(database: &Database) -> Result<Option<String>, DatabaseError> {
     database.row(SELECT, &[]).await?.map(|row| row.get("id")).transpose()
 }
 
-/// Runs a call that may block on the disk.
-async fn on_disk<T: Send + 'static>(
-    file: &Path,
-    call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
-) -> Result<T, IdentityError> {
-    let path = file.to_owned();
-    let called = spawn_blocking(move || call(&path)).await.map_err(io::Error::other).flatten();
-    called.map_err(|error| IdentityError::File { file: file.to_owned(), error })
+/// The id in an artifact storage.
+struct Storage<'a>(&'a ArtifactStore);
+
+impl Storage<'_> {
+    fn kind(&self) -> StorageKind {
+        match self.0.bucket() {
+            Some(_) => StorageKind::Bucket,
+            None => StorageKind::Folder,
+        }
+    }
+
+    async fn read(&self) -> Result<Option<String>, IdentityError> {
+        let found = match self.0.bucket() {
+            Some(bucket) => bucket.identity().await,
+            None => self.on_disk(identity_file::read).await,
+        };
+        self.named(found)
+    }
+
+    async fn create(&self, id: &str) -> Result<String, IdentityError> {
+        let owned = id.to_owned();
+        let created = match self.0.bucket() {
+            Some(bucket) => bucket.create_identity(id).await,
+            None => self.on_disk(move |file| identity_file::create(file, &owned)).await,
+        };
+        self.named(created)
+    }
+
+    async fn replace(&self, id: &str) -> Result<(), IdentityError> {
+        let owned = id.to_owned();
+        let replaced = match self.0.bucket() {
+            Some(bucket) => bucket.replace_identity(id).await,
+            None => self.on_disk(move |file| identity_file::replace(file, &owned)).await,
+        };
+        self.named(replaced)
+    }
+
+    /// Runs a call that may block on the disk.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let file = self.0.identity_file();
+        spawn_blocking(move || call(&file)).await.map_err(io::Error::other).flatten()
+    }
+
+    /// The file or the object of the id.
+    fn id_place(&self) -> String {
+        match self.0.bucket() {
+            Some(bucket) => bucket.identity_url(),
+            None => self.0.identity_file().display().to_string(),
+        }
+    }
+
+    fn named<T>(&self, result: io::Result<T>) -> Result<T, IdentityError> {
+        result.map_err(|error| IdentityError::Storage { place: self.id_place(), error })
+    }
+
+    fn mismatch(&self, database: String, found: Option<String>) -> IdentityError {
+        let place = match self.0.bucket() {
+            Some(bucket) => bucket.to_string(),
+            None => self.0.published_dir().display().to_string(),
+        };
+        let (kind, id_place) = (self.kind(), self.id_place());
+        IdentityError::Mismatch { database, found, place, kind, id_place }
+    }
 }

@@ -17,15 +17,18 @@ pub(super) fn read(file: &Path) -> io::Result<Option<String>> {
     match fs::read(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
-        Ok(bytes) => {
-            let id = String::from_utf8_lossy(&bytes).trim().to_owned();
-            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-            if id.len() > ID_BYTES_MAX || !id.bytes().all(is_plain) {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "not an id of a store"));
-            }
-            Ok(Some(id).filter(|id| !id.is_empty()))
-        }
+        Ok(bytes) => parse(&bytes),
     }
+}
+
+/// The id in the content of a file; `None` if it is empty.
+pub(super) fn parse(bytes: &[u8]) -> io::Result<Option<String>> {
+    let id = String::from_utf8_lossy(bytes).trim().to_owned();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if id.len() > ID_BYTES_MAX || !id.bytes().all(is_plain) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not an id of a store"));
+    }
+    Ok(Some(id).filter(|id| !id.is_empty()))
 }
 
 /// Creates the file with an id, unless another process is faster; returns the id in it.

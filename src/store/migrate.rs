@@ -23,6 +23,7 @@ const DROP: &str = "DROP TABLE IF EXISTS objects;
     DROP TABLE IF EXISTS facts;
     DROP TABLE IF EXISTS announced;
     DROP TABLE IF EXISTS webhooks_sequence;
+    DROP TABLE IF EXISTS artifact_sweep;
     DROP TABLE IF EXISTS artifacts;
     DROP TABLE IF EXISTS jobs;
     DROP TABLE IF EXISTS sequence;

@@ -2,6 +2,8 @@
 //!
 //! Upper layers write each statement once; only this folder knows that there are two databases.
 
+mod artifact_bucket;
+mod artifact_key;
 pub mod artifacts;
 mod breaker;
 mod change_signal;
@@ -17,6 +19,7 @@ mod sqlite_file;
 pub mod statement;
 pub mod transaction;
 
+pub use artifact_bucket::{ArtifactBucket, ArtifactObject, ArtifactPage};
 pub use change_signal::ChangeSignal;
 pub use database::{Database, DatabaseLocation, Dialect};
 pub use error::DatabaseError;

@@ -61,6 +61,16 @@ CREATE TABLE artifacts (
     used_ms BIGINT NOT NULL
 );
 
+-- The walk over the objects of artifacts in a bucket: who does it until when, behind which object it goes on
+-- (an empty text at the beginning), and when the next page is due. One row, once it has begun.
+CREATE TABLE artifact_sweep (
+    one BIGINT NOT NULL PRIMARY KEY,
+    owner TEXT COLLATE "binary" NOT NULL,
+    lease_until_ms BIGINT NOT NULL,
+    after_object TEXT COLLATE "binary" NOT NULL,
+    due_ms BIGINT NOT NULL
+);
+
 -- The number of the last change for which webhook deliveries were enqueued; one row, once a server
 -- with webhooks has started.
 CREATE TABLE webhooks_sequence (last BIGINT NOT NULL);

@@ -41,7 +41,7 @@ const inBrowser = (name, options, body) => site.test(name, options, async (page,
   assert.deepEqual(errors.splice(0).filter((error) => !REFUSED.test(error)), []);
 });
 
-const AWAY = /^The library is not available: .*bucket.*\.$/;
+const AWAY = /^Titles may be missing or not play: .*bucket.*\.$/;
 
 inBrowser("the library says why it has no titles, and has them when the bucket is back", DESKTOP, async (page) => {
   bucket.isAway = true;

@@ -410,7 +410,7 @@ inLargeLibrary("Back returns to the place in the list", DESKTOP, async (page, er
 // ---- Changes -----------------------------------------------------------------
 
 inBrowser("one new file costs at most one request, and appears", DESKTOP, async (page) => {
-  const subscribed = page.waitForRequest(/\/api\/events/);
+  const subscribed = page.waitForRequest(/titles_since=/);
   await page.goto(`/library/${encodeURI(SEASON)}/`);
   await waitForNames(page, EPISODES);
   await subscribed;
@@ -508,7 +508,7 @@ inBrowser("a begun title that is gone is not shown and not asked for, and keeps 
   await page.goto("/");
   const begun = page.locator("#positions .name");
   await page.waitForFunction(() => document.querySelectorAll("#positions li").length === 2);
-  const subscribed = page.waitForRequest(/\/api\/events/);
+  const subscribed = page.waitForRequest(/titles_since=/);
   await page.reload();
   await subscribed;
   await page.locator("#positions img").nth(1).waitFor();

@@ -19,16 +19,13 @@ async function readStatus() {
   }
 }
 
-/** Whether the server responds. */
-export const isReachable = async () => (await readStatus()) !== null;
-
 /**
  * Waits until the server responds again.
  *
  * @param {AbortSignal} signal
  */
 export async function whenReachable(signal) {
-  for (let pauseMs = PAUSE_MIN_MS; !await isReachable(); pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
+  for (let pauseMs = PAUSE_MIN_MS; await readStatus() === null; pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     signal.throwIfAborted();
   }
@@ -36,15 +33,16 @@ export async function whenReachable(signal) {
 }
 
 /**
- * Why the bucket of a title does not send what its cache does not have; null if it does, or if the title is in no bucket.
+ * Whether the server is away; and if it is not, why the bucket of a title does not send what its cache does not have:
+ * null if it does, or if the title is in no bucket.
  *
  * @param {string} path decoded
- * @returns {Promise<string | null>}
+ * @returns {Promise<{ isAway: boolean, trouble: string | null }>}
  */
-export async function bucketTrouble(path) {
+export async function checkStorage(path) {
   const status = await readStatus();
   const bucket = status?.buckets?.find(({ root }) => root === null || path.startsWith(`${root}/`));
-  return bucket?.error ?? null;
+  return { isAway: status === null, trouble: bucket?.error ?? null };
 }
 
 /**

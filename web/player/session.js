@@ -5,7 +5,7 @@ import { forgetPosition, positionOf, preference } from "../memory.js";
 import { RequestError, whenRendered } from "../server.js";
 import { Storyboard } from "../storyboard.js";
 import { clock } from "../words.js";
-import { bucketTrouble, forgetCached, isReachable, whenReachable } from "./connection.js";
+import { checkStorage, forgetCached, whenReachable } from "./connection.js";
 import { watchDecoding } from "./decoded.js";
 import { HlsSource } from "./hls.js";
 import { applyPreferences } from "./preferences.js";
@@ -84,6 +84,7 @@ export class Session {
   async begin() {
     try {
       await this.#readTitle();
+      this.#notices.say("connection", null);
       this.#chooseStart();
       await this.#advance();
     } catch (error) {
@@ -208,7 +209,9 @@ export class Session {
       this.#attempts.missing.add(`${source.by} ${missing}`);
       this.#retry();
     });
-    video.addEventListener("canplay", () => this.#storageResponds(), { signal: attempt.signal });
+    for (const event of ["loadeddata", "canplay"]) {
+      video.addEventListener(event, () => this.#storageResponds(), { signal: attempt.signal });
+    }
     const at_s = this.#at_s ?? 0;
     if (source.by === "hls") {
       const hls = this.hls = new HlsSource(video, {
@@ -255,11 +258,17 @@ export class Session {
     this.#plays = !video.paused || (this.#plays && video.readyState === 0);
   }
 
-  #recoverHls(status, isNetwork) {
+  /** After a fatal error of hls.js: goes on when server and bucket are back, or in another way. */
+  async #recoverHls(status, isNetwork) {
+    const { hls } = this;
     this.#isBroken = true;
-    if (isNetwork) return this.#reconnect();
     if (status === 404 && !this.#isReloaded) return this.checkVersion();
-    if (status === 503) return this.#waitForStorage(null);
+    if (isNetwork || status === 503) {
+      const { isAway, trouble } = await checkStorage(this.title.path);
+      if (this.#signal.aborted || this.hls !== hls) return;
+      if (isAway || (isNetwork && !trouble)) return this.#reconnect();
+      return this.#waitForStorage(trouble ?? "the server cannot send this title at the moment");
+    }
     this.#attempts.failed.add("hls");
     this.#retry();
   }
@@ -269,11 +278,9 @@ export class Session {
     const { source } = this;
     const isLost = this.#video.error.code === MediaError.MEDIA_ERR_NETWORK;
     this.#isBroken = true;
-    const isAway = !await isReachable();
+    const { isAway, trouble } = await checkStorage(this.title.path);
     if (this.#signal.aborted || this.source !== source) return;
     if (isAway) return this.#reconnect();
-    const trouble = await bucketTrouble(this.title.path);
-    if (this.#signal.aborted || this.source !== source) return;
     if (trouble) return this.#waitForStorage(trouble);
     if (isLost) return this.checkVersion();
     this.#attempts.failed.add(source.by);
@@ -307,23 +314,20 @@ export class Session {
   async checkConnection() {
     if (this.isReconnecting || !this.title) return;
     const { source } = this;
-    const isAway = !await isReachable();
+    const { isAway, trouble } = await checkStorage(this.title.path);
     if (this.#signal.aborted) return;
     if (isAway) return this.#reconnect();
-    const trouble = await bucketTrouble(this.title.path);
     const isStalled = this.#video.readyState <= HTMLMediaElement.HAVE_CURRENT_DATA;
     if (trouble && isStalled && source && this.source === source) this.#sayTrouble(trouble); // the browser retries
   }
 
   // ---- The storage is away ---------------------------------------------------
 
-  /** Says why the server does not send the title, and tries again. @param {string | null} why null if it is not known */
-  async #waitForStorage(why) {
+  /** Says why the server does not send the title, and tries again. @param {string} trouble */
+  async #waitForStorage(trouble) {
     this.#keepPlace();
     this.#closeSource();
     this.source = null;
-    const trouble = why ?? await bucketTrouble(this.title.path) ?? "the server cannot send this title at the moment";
-    if (this.#signal.aborted) return;
     this.#sayTrouble(trouble);
     await new Promise((resolve) => setTimeout(resolve, this.#storagePauseMs));
     if (this.#signal.aborted) return;
@@ -376,7 +380,7 @@ export class Session {
   #refuse(text, mayPass = false) {
     this.#closeSource();
     this.source = null;
-    for (const kind of /** @type {const} */ (["preparing", "resume", "replaced"])) this.#notices.say(kind, null);
+    for (const kind of /** @type {const} */ (["connection", "preparing", "resume", "replaced"])) this.#notices.say(kind, null);
     const run = () => this.#shared.tryAgain(this.#at_s);
     this.#notices.say("failure", { text, action: mayPass ? { label: "Try again", run } : undefined });
   }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use peers::dataset;
 use peers::peers::Server;
+use peers::process::wait_for;
+use peers::verify::Client;
 use procfs::process::Process;
 
 use crate::moto::Moto;
@@ -18,6 +20,12 @@ const CACHE_MIB: u64 = 100 << 10;
 
 /// Space to keep free on the disk that no disk has, in MiB: nothing can be stored.
 const NO_ROOM_MIB: u64 = 1 << 30;
+
+/// Longest status document, in bytes.
+const STATUS_LIMIT: u64 = 64 << 10;
+
+/// Longest time until a server has noticed that the disk of its cache has no room.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The disk of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +62,9 @@ pub fn measure(
         origin = origin.with("HEADWATER_MIN_FREE_DISK_MIB", NO_ROOM_MIB);
     }
     let server = origin.start(folder, state.path(), &files[0].0, options.server_core)?;
+    if disk == CacheDisk::Full {
+        wait_for("a cache that finds no room", START_TIMEOUT, || is_full(&server))?;
+    }
     let mut memory = Memory { idle: of(&server)?.0, ..Memory::default() };
     let count = usize::from(options.viewers);
     let mut viewers = SlowViewers::connect(&server, folder, files, count)?;
@@ -68,6 +79,13 @@ pub fn measure(
         rounds += 1;
     }
     Ok(memory)
+}
+
+/// Whether the cache of a server finds no room on its disk; `None`: not yet.
+fn is_full(server: &Server) -> Result<Option<()>> {
+    let status = Client::connect(server.address)?.whole("/api/status", STATUS_LIMIT)?;
+    let is_full = String::from_utf8_lossy(&status).contains("\"is_full\":true");
+    Ok(is_full.then_some(()))
 }
 
 /// The resident memory of a server, and that of heap and stacks, in KiB.

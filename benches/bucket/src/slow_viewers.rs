@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
@@ -14,8 +15,9 @@ use socket2::{Domain, Socket, Type};
 
 use crate::origin::Root;
 
-/// Receive buffer of a viewer in bytes; the kernel doubles it.
-const RECEIVE_BUFFER: usize = 4 << 10;
+/// Receive buffer of a viewer in bytes; the kernel doubles it. With less, the kernel drops what it announced
+/// room for, and asks seldom whether there is room again.
+const RECEIVE_BUFFER: usize = 64 << 10;
 
 /// TCP segments as on an Ethernet. With those of loopback the kernel would buffer megabytes for each viewer.
 const SEGMENT: u32 = 1448;
@@ -23,8 +25,9 @@ const SEGMENT: u32 = 1448;
 /// Longest wait for bytes.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The most bytes that a viewer reads at a time.
+/// The most bytes that a viewer reads in its turn, and the pause after all turns: 160 KiB a second.
 const STEP: usize = 8 << 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Slow downloads from the bucket; dropping them closes their connections.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ struct Viewer {
     file: File,
     /// The offset of the next byte.
     at: u64,
+    length: u64,
 }
 
 impl SlowViewers {
@@ -50,7 +54,7 @@ impl SlowViewers {
             let (name, length) = &files[number % files.len()];
             // The last quarter is left to read.
             let at = length * 3 / 4 * number as u64 / count as u64;
-            Viewer::request(server, name, &folder.join(name), at)
+            Viewer::request(server, name, &folder.join(name), at..*length)
                 .with_context(|| format!("viewer {} of {count}", number + 1))
         };
         let mut viewers = (0..count).map(viewer).collect::<Result<Vec<_>>>()?;
@@ -60,13 +64,13 @@ impl SlowViewers {
 
     /// Each viewer reads some more.
     pub fn read(&mut self) -> Result<()> {
-        interrupt::check()?;
+        interrupt::sleep(PAUSE)?;
         self.0.iter_mut().try_for_each(Viewer::read)
     }
 }
 
 impl Viewer {
-    fn request(server: &Server, name: &str, file: &Path, at: u64) -> Result<Self> {
+    fn request(server: &Server, name: &str, file: &Path, range: Range<u64>) -> Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         // Both have an effect before connecting only.
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
@@ -76,11 +80,13 @@ impl Viewer {
         let mut stream = TcpStream::from(socket);
         write!(
             stream,
-            "GET /media/{} HTTP/1.1\r\nHost: {}\r\nRange: bytes={at}-\r\n\r\n",
+            "GET /media/{} HTTP/1.1\r\nHost: {}\r\nRange: bytes={}-\r\n\r\n",
             Root::Bucket.title(name),
-            server.address
+            server.address,
+            range.start
         )?;
-        Ok(Viewer { stream: BufReader::new(stream), file: File::open(file)?, at })
+        let (stream, file) = (BufReader::new(stream), File::open(file)?);
+        Ok(Viewer { stream, file, at: range.start, length: range.end })
     }
 
     fn read_head(&mut self) -> Result<()> {
@@ -95,6 +101,9 @@ impl Viewer {
     }
 
     fn read(&mut self) -> Result<()> {
+        if self.at == self.length {
+            return Ok(());
+        }
         let (mut received, mut expected) = ([0; STEP], [0; STEP]);
         let read = self.stream.read(&mut received)?;
         ensure!(read > 0, "the response ended at byte {}", self.at);

@@ -139,6 +139,15 @@ impl Address {
         }
     }
 
+    /// The URL of an upload in parts of an object; with a number, of that part.
+    pub(super) fn upload(&self, key: &str, upload_id: &str, part: Option<usize>) -> String {
+        let (object, id) = (self.object(key, None), encode(upload_id, IN_QUERY));
+        match part {
+            Some(number) => format!("{object}?partNumber={number}&uploadId={id}"),
+            None => format!("{object}?uploadId={id}"),
+        }
+    }
+
     /// The URL of a page of the listing: of keys with this prefix, and behind this key.
     pub(super) fn listing(&self, prefix: &str, after: Option<&str>, keys_max: usize) -> String {
         let prefix = encode(prefix, IN_QUERY);

@@ -20,6 +20,10 @@ const FAILURES_MIN: u32 = 20;
 const OPEN_MIN: Duration = Duration::from_secs(1);
 const OPEN_MAX: Duration = Duration::from_secs(30);
 
+/// The failures in a row after which the bucket counts as failing, for so long after the last one.
+const FAILING_MIN: u32 = 2;
+const FAILING_FOR: Duration = Duration::from_secs(30);
+
 const SUCCEEDED: usize = 0;
 const FAILED: usize = 1;
 
@@ -45,6 +49,9 @@ struct State {
     responses: Recent<2>,
     /// How long it opens the next time.
     open_for: Duration,
+    /// The failures since the last success, and the time of the last one.
+    failed_in_row: u32,
+    failed_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +72,13 @@ pub(super) struct Pass {
 impl Breaker {
     pub(super) fn new(now: Instant) -> Arc<Self> {
         let responses = Recent::new(WINDOW, now);
-        Arc::new(Self(Mutex::new(State { phase: Phase::Closed, responses, open_for: OPEN_MIN })))
+        Arc::new(Self(Mutex::new(State {
+            phase: Phase::Closed,
+            responses,
+            open_for: OPEN_MIN,
+            failed_in_row: 0,
+            failed_at: None,
+        })))
     }
 
     /// Lets a request pass, or says after which time to try again.
@@ -95,6 +108,13 @@ impl Breaker {
         }
     }
 
+    /// Whether the last responses failed, be they too few to open it.
+    pub(super) fn is_failing(&self, now: Instant) -> bool {
+        let state = self.lock();
+        let is_recent = state.failed_at.is_some_and(|at| now.duration_since(at) < FAILING_FOR);
+        state.failed_in_row >= FAILING_MIN && is_recent
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,6 +138,7 @@ impl Pass {
     pub(super) fn succeeded(mut self, now: Instant) {
         self.is_done = true;
         let mut state = self.breaker.lock();
+        state.failed_in_row = 0;
         match state.phase {
             Phase::Probing if self.is_probe => {
                 state.phase = Phase::Closed;
@@ -133,6 +154,8 @@ impl Pass {
     pub(super) fn failed(mut self, now: Instant) {
         self.is_done = true;
         let mut state = self.breaker.lock();
+        state.failed_in_row = state.failed_in_row.saturating_add(1);
+        state.failed_at = Some(now);
         match state.phase {
             Phase::Probing if self.is_probe => state.open(now),
             Phase::Closed => {
@@ -189,6 +212,19 @@ mod tests {
             assert_eq!(breaker.state(now), BreakerState::Open);
             assert_eq!(breaker.admit(now).expect_err("it is open"), SECOND);
         }
+    }
+
+    #[test]
+    fn the_bucket_fails_from_the_second_failure_in_a_row_until_a_success_or_for_half_a_minute() {
+        let now = Instant::now();
+        let breaker = Breaker::new(now);
+        pass(&breaker, now).failed(now);
+        assert!(!breaker.is_failing(now));
+        pass(&breaker, now).failed(now);
+        assert!(breaker.is_failing(now));
+        assert!(!breaker.is_failing(now + FAILING_FOR));
+        pass(&breaker, now).succeeded(now);
+        assert!(!breaker.is_failing(now));
     }
 
     #[test]

@@ -32,6 +32,9 @@ use super::{
 /// The most that is read of an error document.
 const ERROR_BYTES_MAX: usize = 16 * 1024;
 
+/// The most that is read of the response to a write.
+const WRITE_RESPONSE_BYTES_MAX: usize = 64 * 1024;
+
 /// The longest wait that `Retry-After` may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
@@ -203,6 +206,27 @@ impl Client {
         Ok(document)
     }
 
+    /// Sends a request that changes something. Returns the fields and the document of a response of success.
+    pub(super) async fn write(
+        &self,
+        method: Method,
+        key: &str,
+        url: String,
+        fields: Vec<(HeaderName, String)>,
+        content: Bytes,
+    ) -> Result<(HeaderMap, Bytes), AttemptError> {
+        let sent = self.send_content(method, key, url, fields, content, false).await;
+        let (response, connection) = sent?;
+        if !response.status().is_success() {
+            return Err(self.refused(response).await);
+        }
+        let (head, body) = response.into_parts();
+        let document = Limited::new(body, WRITE_RESPONSE_BYTES_MAX).collect().await;
+        let document = document.map_err(AttemptError::connection)?.to_bytes();
+        self.transport.keep(connection);
+        Ok((head.headers, document))
+    }
+
     /// Sends a request, and waits for the head of any response.
     pub(super) async fn send(
         &self,
@@ -210,6 +234,18 @@ impl Client {
         key: &str,
         url: String,
         fields: Vec<(HeaderName, String)>,
+        is_fresh: bool,
+    ) -> Result<(Response<Incoming>, Connection), AttemptError> {
+        self.send_content(method, key, url, fields, Bytes::new(), is_fresh).await
+    }
+
+    async fn send_content(
+        &self,
+        method: Method,
+        key: &str,
+        url: String,
+        fields: Vec<(HeaderName, String)>,
+        content: Bytes,
         is_fresh: bool,
     ) -> Result<(Response<Incoming>, Connection), AttemptError> {
         // Such segments vanish from the path of a URL, so that the request would be for another object.
@@ -222,7 +258,10 @@ impl Client {
         }
         let request = request
             .header(header::USER_AGENT, concat!("headwater/", env!("CARGO_PKG_VERSION")))
-            .body(HttpRequestBody::empty());
+            .body(match content.is_empty() {
+                true => HttpRequestBody::empty(),
+                false => HttpRequestBody::from(content),
+            });
         // A key with more than a URL can have.
         let mut request = request.map_err(|_| AttemptError::Final(FetchError::NotFound))?;
         self.credentials.sign(&mut request).await?;

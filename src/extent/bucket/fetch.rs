@@ -131,6 +131,11 @@ impl Fetcher {
         self.requests.breaker.state(Instant::now())
     }
 
+    /// Whether the last responses failed, be they too few to open the breaker.
+    pub fn is_failing(&self) -> bool {
+        self.requests.breaker.is_failing(Instant::now())
+    }
+
     /// Opens an object by reading its first and its last MiB at the same time; where the size is known to be
     /// small, the first alone. The bytes go into the sink that `sink` makes; all who open the object
     /// meanwhile share them. Returns before they have all arrived.
@@ -338,7 +343,9 @@ impl Fetcher {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let sink = Arc::new(Collected::new(range.clone(), buffers.clone(), self.deadline));
+        // Not as long as the request may take, so that the error says what is lacking.
+        let longest = self.deadline / 2;
+        let sink = Arc::new(Collected::new(range.clone(), buffers.clone(), longest));
         // In flights of its own: those of others end with the error of the cache.
         let flights = Arc::new(Flights::default());
         let claim = flights.claim(object, &range, true);

@@ -9,7 +9,8 @@
 //! their names. Holes are never punched into them: bytes that sendfile(2) has handed to a socket are pages of
 //! the file, and would turn into zeros on their way.
 //!
-//! A [`BucketPlace`] is a bucket as a root, and opens an [`Object`] by its name.
+//! A [`BucketPlace`] is a bucket as a root, and opens an [`Object`] by its name. A [`Writer`] puts and removes
+//! objects; it writes artifacts, and never to a root.
 
 mod address;
 mod breaker;
@@ -47,6 +48,7 @@ mod transfer;
 mod transport;
 mod tree;
 mod usage;
+mod writer;
 
 pub use address::{BucketSettings, SettingsError};
 pub use breaker::BreakerState;
@@ -63,3 +65,4 @@ pub use probe::{Probe, probe};
 pub use shelf::Shelf;
 pub use shelf_key::ObjectId;
 pub use usage::{FIRST_BYTE_LIMITS_MS, FetchUsage, Operation, Outcome};
+pub use writer::Writer;

@@ -157,7 +157,8 @@ impl Attempt {
             NextStep::Publish => {
                 let work_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let key = spec.key();
-                let bytes = run_blocking(move || workspace.publish(&key)).await?;
+                let published = self.worker.artifacts.publish(workspace, &key).await;
+                let bytes = published.map_err(Failure::unavailable)?;
                 let (key, kind) = (spec.key().to_string(), spec.kind().to_owned());
                 let title = self.job.title.clone();
                 Ok(Outcome::Artifact {
@@ -220,11 +221,10 @@ impl Attempt {
         Ok(is_held)
     }
 
-    /// Removes a folder without a row. If that fails, housekeeping removes it later.
+    /// Removes an artifact without a row. If that fails, housekeeping removes it later.
     async fn remove(&self, key: String, token: i64) {
         if let Some(key) = Key::new(key) {
-            let artifacts = self.worker.artifacts.clone();
-            let _ = run_blocking(move || artifacts.remove(&key, token)).await;
+            let _ = self.worker.artifacts.remove(&key, token).await;
         }
     }
 

@@ -1,7 +1,7 @@
 //! The worker: claims jobs, runs them, and reports.
 //!
 //! A worker is a process of its own (`headwater worker`), on this machine or another that reaches the same
-//! database and data folder. [`transcode`](crate::transcode) does the work of a job; this folder keeps
+//! database and the same artifacts. [`transcode`](crate::transcode) does the work of a job; this folder keeps
 //! the rules of the queue: a worker renews the lease of a job while it runs; a worker that lost the
 //! lease publishes and acknowledges nothing; a worker that stops releases its jobs.
 

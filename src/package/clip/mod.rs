@@ -12,6 +12,7 @@ mod header;
 mod layout;
 mod ranges;
 mod select;
+mod span;
 
 use std::num::NonZeroU32;
 
@@ -22,6 +23,7 @@ pub(super) use self::{
 pub use self::{
     layout::{Layout, WINDOW_BYTES_MAX},
     select::{Selection, select},
+    span::Span,
 };
 use super::tables;
 use crate::{

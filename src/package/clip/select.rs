@@ -43,7 +43,7 @@ pub fn select<R: ReadAt + ?Sized>(
     let mut left = MEMORY_MAX_BYTES;
     let mut cuts = Vec::new();
     for (place, track) in clip.tracks(movie) {
-        let cut = cut(track, clip, reader, left)?;
+        let (cut, _) = cut(track, clip.range(track), reader, left)?;
         left -= cut.tables.memory_bytes();
         if cut.tables.samples() > 0 {
             cuts.push((place, cut));
@@ -66,24 +66,24 @@ impl Selection {
     }
 }
 
-/// The samples of a track that a clip needs, in at most `memory_max` bytes of memory.
-fn cut<R: ReadAt + ?Sized>(
+/// The samples of a track that a clip from `start` to `end` needs, in at most `memory_max` bytes of memory, and
+/// the decoding time of the first.
+pub(super) fn cut<R: ReadAt + ?Sized>(
     track: &Track,
-    clip: &Clip,
+    (start, end): (i64, i64),
     reader: &R,
     memory_max: usize,
-) -> Result<Cut, ClipRefused> {
-    let (start, end) = clip.range(track);
+) -> Result<(Cut, i64), ClipRefused> {
     let mut cut = Cut { tables: Tables::new(track), media_time: 0, duration: 0, delay: 0 };
     let segments = &track.index.segments;
     // A segment begins with a sync sample, and audio needs one frame more.
     let after = segments.partition_point(|segment| segment.start <= start);
     let first = after.saturating_sub(if track.is_video() { 1 } else { 2 });
     let Some(segment): Option<&Segment> = segments.get(first) else {
-        return Ok(cut);
+        return Ok((cut, 0));
     };
     if start >= track.index.end {
-        return Ok(cut);
+        return Ok((cut, 0));
     }
     let mut walk = track.walk(reader, segment);
     let raise = i64::from(track.index.raise);
@@ -141,7 +141,7 @@ fn cut<R: ReadAt + ?Sized>(
         }
     }
     let Some(first_dts) = first_dts.filter(|_| cut.tables.samples() > 0) else {
-        return Ok(cut);
+        return Ok((cut, 0));
     };
     // The first presented moment: the start, or the beginning of the track if that is later.
     let begins = first_presented.max(start).max(track.timeline.from);
@@ -152,13 +152,13 @@ fn cut<R: ReadAt + ?Sized>(
     if cut.duration == 0 {
         // All samples end before the start.
         cut.tables = Tables::new(track);
-        return Ok(cut);
+        return Ok((cut, 0));
     }
     cut.delay = begins.abs_diff(start);
     let media_time = i128::from(from) - i128::from(track.timeline.shift) - i128::from(first_dts)
         + i128::from(raise);
     cut.media_time = i64::try_from(media_time.max(0)).unwrap_or(i64::MAX);
-    Ok(cut)
+    Ok((cut, first_dts))
 }
 
 /// Cuts a text sample to the range of a clip; `None` if it is outside. Text needs no decoding, and ffmpeg

@@ -137,6 +137,9 @@ pub fn plan_thumbnail(
     plan_single("thumbnail", SMALL_MOVIE, &filters, source, size, format)
 }
 
+/// The file name of a storyboard sheet in its artifact, one of two.
+pub const SHEET_FILE: &str = "sheet.jpg";
+
 /// Plans a storyboard sheet and its tiles from one frame a second: `sheet.jpg`, `sheet.webp`, and `1.jpg`
 /// to `25.jpg`.
 ///
@@ -153,7 +156,7 @@ pub fn plan_sheet(source: SourceVideo, geometry: &Geometry, sheet: Sheet) -> Ren
     let mut arguments = Arguments::with_input(SMALL_MOVIE, source, tile, &filters);
     arguments.add_output("[tiles]", &["-c:v", "mjpeg", "-q:v", "4", "-f", "image2"], "%d.jpg");
     let jpeg = ["-c:v", "mjpeg", "-q:v", "5", "-frames:v", "1", "-update", "1", "-f", "image2"];
-    arguments.add_output("[jpg]", &jpeg, "sheet.jpg");
+    arguments.add_output("[jpg]", &jpeg, SHEET_FILE);
     let webp = ["-c:v", "libwebp", "-quality", "70", "-compression_level", "2", "-frames:v", "1"];
     arguments.add_output("[webp]", &webp, "sheet.webp");
     let tiles = (1..=sheet.tiles).map(|number| RenderedImage {
@@ -162,7 +165,7 @@ pub fn plan_sheet(source: SourceVideo, geometry: &Geometry, sheet: Sheet) -> Ren
         height: tile.height,
     });
     let (width, height) = geometry.sheet_size();
-    let sheets = ["sheet.jpg", "sheet.webp"].map(|name| RenderedImage {
+    let sheets = [SHEET_FILE, "sheet.webp"].map(|name| RenderedImage {
         name: name.to_owned(),
         width,
         height,

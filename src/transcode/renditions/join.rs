@@ -9,7 +9,7 @@ use std::{
 
 use super::chunks::{Chunk, ChunkPlan};
 use crate::{
-    extent::{ReadError, disk::PlainFile},
+    extent::{ReadAt, ReadError, disk::PlainFile},
     movie::{Movie, MovieRefused, Track},
     package::concat::{self, EncodedChunk, JoinError, TimeRange},
 };
@@ -104,17 +104,16 @@ pub fn check(
         .checked_sub(1)
         .and_then(|index| plan.chunks.get(index))
         .ok_or(RenditionError::Chunks { found: number, expected })?;
-    open(number, planned, grid_ms, file).map(|(_, lost)| lost)
+    open(number, planned, grid_ms, PlainFile::open(file)?).map(|(_, lost)| lost)
 }
 
 /// Opens a chunk. Also returns the number of lost frames.
-fn open(
+fn open<R: ReadAt>(
     number: usize,
     planned: &Chunk,
     grid_ms: NonZeroU32,
-    path: &Path,
-) -> Result<(EncodedChunk<PlainFile>, u32), RenditionError> {
-    let file = PlainFile::open(path)?;
+    file: R,
+) -> Result<(EncodedChunk<R>, u32), RenditionError> {
     let movie = Movie::read(&file, grid_ms)?
         .map_err(|reason| RenditionError::InvalidChunk { number, reason })?;
     let found = movie.tracks.iter().find(|track| track.is_video()).map_or(0, count_frames);
@@ -135,10 +134,10 @@ fn open(
 /// # Errors
 /// If the rendition would not have the frames or the segments of the title, before anything is written;
 /// or on a disk error.
-pub fn join(
+pub fn join<R: ReadAt>(
     plan: &ChunkPlan,
     grid_ms: NonZeroU32,
-    files: &[impl AsRef<Path>],
+    files: impl ExactSizeIterator<Item = R>,
     output: &Path,
     on_progress: impl FnMut(u64) -> bool,
 ) -> Result<Joined, RenditionError> {
@@ -148,8 +147,8 @@ pub fn join(
     }
     let mut chunks = Vec::new();
     let mut lost = 0;
-    for (number, (path, planned)) in (1..).zip(files.iter().zip(&plan.chunks)) {
-        let (chunk, lost_frames) = open(number, planned, grid_ms, path.as_ref())?;
+    for (number, (file, planned)) in (1..).zip(files.zip(&plan.chunks)) {
+        let (chunk, lost_frames) = open(number, planned, grid_ms, file)?;
         lost += u64::from(lost_frames);
         chunks.push(chunk);
     }

@@ -16,7 +16,7 @@ use crate::{
     transcode::{
         ImageSpec, JobSpec, Operation,
         ffmpeg::{Input, Invocation, Limits},
-        images::{self, RenderPlan, SourceVideo},
+        images::{self, RenderPlan, SHEET_FILE, SourceVideo},
     },
 };
 
@@ -40,7 +40,7 @@ impl JobRunner {
         for number in 1..=geometry.sheets() {
             let operation = Operation::Image(ImageSpec::Sheet { number });
             let sheet = JobSpec { operation, ..spec.clone() };
-            if self.find_artifact(&sheet.key()).await?.is_none() {
+            if self.open_artifact(&sheet.key(), SHEET_FILE).await?.is_none() {
                 missing.push(sheet);
             }
         }

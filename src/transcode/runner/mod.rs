@@ -1,6 +1,7 @@
 //! Runs jobs: opens the title, runs ffmpeg, checks the output.
 
 mod audio;
+mod chunk_input;
 mod failure;
 mod images;
 mod local_copy;
@@ -8,15 +9,9 @@ mod remux;
 mod renditions;
 mod source_poster;
 
-use std::{
-    num::NonZeroU64,
-    os::fd::AsFd as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{num::NonZeroU64, os::fd::AsFd as _, path::Path, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::sync::watch;
 
 pub use audio::AUDIO_FILE;
 pub use failure::Failure;
@@ -29,7 +24,7 @@ use super::{
     renditions::remux::REMUX_FILE,
 };
 use crate::{
-    extent::{File, Place},
+    extent::{File, Place, disk::OpenError},
     library::{Library, MediaPath},
     movie::Movie,
     package::title,
@@ -44,9 +39,9 @@ pub struct JobRunner {
     pub library: Arc<Library>,
     /// The database of artifacts: a rendition is joined from earlier chunks.
     pub queue: Queue,
-    /// The folder of artifacts.
+    /// The storage of artifacts.
     pub artifacts: ArtifactStore,
-    /// The same folder as a root, to read remuxed movies as titles are read.
+    /// The same as a root, to read remuxed movies and chunks as titles are read.
     pub artifact_root: Place,
     /// The maximum size of all artifacts together, in bytes.
     pub artifacts_max_bytes: u64,
@@ -222,15 +217,17 @@ impl JobRunner {
         }
     }
 
-    /// Finds the folder of an artifact.
-    async fn find_artifact(&self, key: &Key) -> Result<Option<PathBuf>, Failure> {
+    /// Opens a file of an artifact; `None` if there is no such artifact, or it was just removed.
+    async fn open_artifact(&self, key: &Key, name: &str) -> Result<Option<Arc<File>>, Failure> {
         let Some(artifact) = self.queue.artifact(key.as_str()).await? else {
             return Ok(None);
         };
-        let folder = self.artifacts.dir(key, artifact.token);
-        let checked = folder.clone();
-        let exists = spawn_blocking(move || checked.is_dir()).await.map_err(Failure::transient)?;
-        Ok(exists.then_some(folder))
+        let path = artifact_dir(key, artifact.token).join(name);
+        match self.artifact_root.open_file(&path).await {
+            Ok(file) => Ok(Some(file)),
+            Err(OpenError::NotFound) => Ok(None),
+            Err(error) => Err(Failure::unavailable(error)),
+        }
     }
 
     async fn open_source(&self, spec: &JobSpec) -> Result<Source, Failure> {

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::spawn_blocking};
 
-use super::{Failure, JobContext, JobRunner, NextStep, Opened};
+use super::{Failure, JobContext, JobRunner, NextStep, Opened, chunk_input::ChunkInput};
 use crate::{
     extent::ReadError,
     package::{
@@ -15,7 +15,7 @@ use crate::{
     queue::Progress,
     transcode::{
         JobSpec, Operation,
-        ffmpeg::{self, Invocation, Limits, arguments::FILE},
+        ffmpeg::{self, Invocation, Limits},
         renditions::{
             chunks::ChunkPlan,
             encode::{self, Colours, DecodeStart, EncodeSettings},
@@ -68,8 +68,8 @@ impl JobRunner {
                 operation: Operation::Chunk { rendition: *rendition, number },
                 ..spec.clone()
             };
-            match self.find_artifact(&chunk.key()).await? {
-                Some(artifact) => files.push(artifact.join(CHUNK_FILE)),
+            match self.open_artifact(&chunk.key(), CHUNK_FILE).await? {
+                Some(file) => files.push(file),
                 None => missing.push(chunk),
             }
         }
@@ -81,7 +81,8 @@ impl JobRunner {
         let output = folder.join(RENDITION_FILE);
         let grid_ms = self.grid_ms();
         let join = move || {
-            join::join(&plan, grid_ms, &files, &output, |bytes| {
+            let files = files.iter().map(|file| file.blocking_reader());
+            join::join(&plan, grid_ms, files, &output, |bytes| {
                 report_progress(&progress, "joining", permille(bytes, total_bytes), "");
                 !*cancel.borrow()
             })
@@ -133,9 +134,12 @@ impl JobRunner {
                 threads: 1,
                 start,
             };
+            let input = self.chunk_input(title, &plan, chunk, start, folder).await?;
+            let ChunkInput { name, plan: own_plan, chunk: own_chunk, input } = input;
+            let name = name.as_ref();
             let run = Invocation {
-                arguments: encode::arguments(FILE.as_ref(), &plan, chunk, &settings, CHUNK_FILE),
-                input: title.input(self, folder).await?,
+                arguments: encode::arguments(name, &own_plan, &own_chunk, &settings, CHUNK_FILE),
+                input,
                 output_dir: folder.to_owned(),
                 limits,
             };

@@ -8,3 +8,4 @@ mod fetching;
 mod scale; // several origins behind nginx
 mod serving; // what a server sends of a bucket
 mod status; // what `/api/status` and the banner say
+mod work; // jobs without a common folder

@@ -97,13 +97,18 @@ impl MovieFile {
         let plan = self.plan(chunk_ms);
         let files = self.encode(folder, &plan, encoder);
         let output = folder.path(format!("rendition-{chunk_ms}.mp4"));
-        let joined = join::join(&plan, GRID_MS, &files, &output, |_| true)
+        let joined = join::join(&plan, GRID_MS, opened(&files), &output, |_| true)
             .unwrap_or_else(|why| panic!("{}: {why}", self.path.display()));
         assert_eq!(joined.lost, 0);
         assert_eq!(joined.frames, plan.frames());
         assert_eq!(joined.bytes, fs::metadata(&output).expect("a file").len());
         (output, files.len())
     }
+}
+
+/// The files of chunks, to join them.
+fn opened<P: AsRef<Path>>(files: &[P]) -> impl ExactSizeIterator<Item = PlainFile> {
+    files.iter().map(|file| PlainFile::open(file.as_ref()).expect("a file"))
 }
 
 /// The presentation times of the frames of a file, without those that an edit hides.
@@ -279,7 +284,7 @@ fn chunks_that_do_not_make_up_the_title_are_refused() {
     let chunks = movie_file.plan(3000);
     let files = movie_file.encode(&folder, &chunks, &movie_file.encoder(54, VideoCodec::H264));
     let output = folder.path("rendition.mp4");
-    let join = |files: &[&PathBuf]| join::join(&chunks, GRID_MS, files, &output, |_| true);
+    let join = |files: &[&PathBuf]| join::join(&chunks, GRID_MS, opened(files), &output, |_| true);
     let [first, second, third] = &files[..] else { panic!("{files:?}") };
     let refused = join(&[first, second]).expect_err("a chunk is missing");
     assert!(matches!(refused, RenditionError::Chunks { found: 2, expected: 3 }), "{refused}");
@@ -297,7 +302,7 @@ fn chunks_that_do_not_make_up_the_title_are_refused() {
     let refused = join(&[first, &cut, third]).expect_err("a chunk is truncated");
     assert!(matches!(refused, RenditionError::InvalidChunk { number: 2, .. }), "{refused}");
     assert!(!output.exists(), "nothing is written before it is known to be right");
-    let stopped = join::join(&chunks, GRID_MS, &files, &output, |_| false);
+    let stopped = join::join(&chunks, GRID_MS, opened(&files), &output, |_| false);
     assert!(matches!(stopped, Err(RenditionError::Stopped)));
     join(&[first, second, third]).expect("a rendition");
 }

@@ -5,7 +5,12 @@ use serde::Serialize;
 
 use super::{internal, respond_json};
 use crate::{
-    http::{Error, Site, query::Query, title_item::Item},
+    http::{
+        Error, Site,
+        query::Query,
+        title_item::Item,
+        unavailable_roots::{UnavailableRoot, unavailable_roots},
+    },
     library::MediaPath,
 };
 
@@ -22,6 +27,11 @@ struct Named {
     next: Option<String>,
     /// Whether the first scan is running, which may find the others.
     scanning: bool,
+    /// Roots that may hold the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unavailable: Vec<UnavailableRoot>,
+    /// The number of the last change that the list shows; it may show some later ones.
+    changed: u64,
 }
 
 /// Whether a request names paths.
@@ -46,12 +56,21 @@ pub async fn respond_named(
         let catalog = &shared.titles.library.catalog;
         // Before the look-ups: what they do not find then does not exist.
         let scanning = catalog.is_scanning();
+        let unavailable = unavailable_roots(&shared.titles.library, None);
+        let changed = catalog.changes();
         let titles: Vec<_> = paths.iter().filter_map(|path| catalog.get(path)).collect();
         let unknown = titles.iter().filter(|title| title.facts.is_none());
         catalog.want_facts(unknown.map(|title| title.path.clone()));
-        let total = titles.len();
-        let titles = titles.iter().map(Item::from).collect();
-        let named = Named { titles, total, offset: 0, limit: PATHS_MAX, next: None, scanning };
+        let named = Named {
+            titles: titles.iter().map(Item::from).collect(),
+            total: titles.len(),
+            offset: 0,
+            limit: PATHS_MAX,
+            next: None,
+            scanning,
+            unavailable,
+            changed,
+        };
         serde_json::to_vec(&named).map_err(internal)
     });
     let json = listing.await??;

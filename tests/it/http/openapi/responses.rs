@@ -70,8 +70,11 @@ fn titles_and_texts(api: &Api) {
     let page = api.get("/api/titles", "/api/titles?limit=1&sort=-size", 200);
     api.get("/api/titles", page["next"].as_str().expect("another page"), 200);
     api.get("/api/titles", "/api/titles?folder=", 200);
+    api.get("/api/titles", "/api/titles?path=none.mp4", 200);
     api.get("/api/titles", "/api/titles?folder=none", 404);
-    let away = serve_with(&[], "[[root]]\ndir = \"/absent\"\n");
+    let here = format!("[[root]]\nname = \"here\"\ndir = {:?}\n", api.folder.path(""));
+    let away = format!("{here}[[root]]\nname = \"away\"\ndir = \"/absent\"\n");
+    let away = serve_with(&[], &away);
     api.description.check("GET", "/api/titles", &away.get("/api/titles", &[]), 200);
     api.get("/api/titles", "/api/titles?limit=0", 400);
     api.get("/api/titles/{path}", "/api/titles/none.mp4", 404);

@@ -1,0 +1,91 @@
+//! What the encoder of a chunk reads.
+//!
+//! Of a file it reads the file, and seeks in it. Of an object it gets the chunk's samples through a pipe, so that
+//! all workers together read a title once, and none needs the space of a copy.
+
+use std::{path::Path, sync::Arc};
+
+use super::{Failure, JobRunner, Opened};
+use crate::{
+    extent::{ReadError, Source},
+    package::{
+        clip::{ClipRefused, Span},
+        stills,
+    },
+    transcode::{
+        ffmpeg::{
+            Input,
+            arguments::{FILE, PIPE},
+        },
+        renditions::{
+            chunks::{Chunk, ChunkPlan},
+            encode::DecodeStart,
+        },
+    },
+};
+
+/// The input of a chunk's encoder, and the plan and the chunk with the times of that input.
+pub(super) struct ChunkInput {
+    pub(super) name: &'static str,
+    pub(super) input: Input,
+    pub(super) plan: ChunkPlan,
+    pub(super) chunk: Chunk,
+}
+
+impl JobRunner {
+    /// The input for a chunk, which is decoded from `start` on.
+    pub(super) async fn chunk_input(
+        &self,
+        title: &Opened,
+        plan: &ChunkPlan,
+        chunk: &Chunk,
+        start: DecodeStart,
+        folder: &Path,
+    ) -> Result<ChunkInput, Failure> {
+        if title.file.changeable().is_none()
+            && plan.pieces.is_empty()
+            && let Some(span) = read_span(title, plan, chunk, start).await?
+        {
+            let source: Arc<dyn Source> = Arc::clone(&title.file) as _;
+            let extents = span.extents(&source).map_err(Failure::permanent)?;
+            return Ok(ChunkInput {
+                name: PIPE,
+                input: Input::Extents(extents),
+                plan: ChunkPlan { track: Span::TRACK, shift: span.shift, ..plan.clone() },
+                // It begins with the key frame.
+                chunk: Chunk { seek: None, seek_previous: None, ..chunk.clone() },
+            });
+        }
+        Ok(ChunkInput {
+            name: FILE,
+            input: title.input(self, folder).await?,
+            plan: plan.clone(),
+            chunk: chunk.clone(),
+        })
+    }
+}
+
+/// The samples of a chunk; `None` if they cannot be piped.
+async fn read_span(
+    title: &Opened,
+    plan: &ChunkPlan,
+    chunk: &Chunk,
+    start: DecodeStart,
+) -> Result<Option<Span>, Failure> {
+    let previous = chunk.seek_previous.map(|timestamp| timestamp.saturating_add(plan.shift));
+    let from = match start {
+        DecodeStart::KeyFrame => chunk.first,
+        DecodeStart::PreviousKeyFrame => previous.unwrap_or(chunk.first),
+    };
+    let (movie, range) = (Arc::clone(&title.movie), from..chunk.end);
+    let read = title.file.run_in_pool(move |open| {
+        let track = stills::track(&movie).map_err(Failure::from)?;
+        match Span::new(track, range, &open.blocking_reader()) {
+            Ok(span) => Ok(span),
+            Err(ClipRefused::Read(error)) => Err(error.into()),
+            // Too many samples, since the title has few key frames: as a file.
+            Err(ClipRefused::TooLong | ClipRefused::Empty { .. }) => Ok(None),
+        }
+    });
+    read.await.map_err(ReadError::from)?
+}
