@@ -31,6 +31,19 @@ install: ## Build, and install the program, its manual pages and completions; PR
 	$(TARGET)/release/headwater completions zsh > $$share/zsh/site-functions/_headwater; \
 	$(TARGET)/release/headwater completions fish > $$share/fish/vendor_completions.d/headwater.fish
 
+# cargo-deb takes files below target/release from where cargo builds.
+PACKAGED := $(TARGET)/release/packaged
+.PHONY: deb
+deb: ## Build a Debian package in target/debian/
+	@scripts/setup deb
+	cargo build --release
+	rm -rf $(PACKAGED)
+	$(TARGET)/release/headwater man $(PACKAGED)/man
+	set -e; for shell in bash zsh fish; do \
+		$(TARGET)/release/headwater completions $$shell > $(PACKAGED)/$$shell; \
+	done
+	cargo deb --no-build
+
 .PHONY: test
 test: fmt clippy doc deny openapi page-types unit browser judges ## Run every check and every test
 
@@ -69,7 +82,7 @@ unit: setup-test ## Run the Rust tests
 .PHONY: browser
 browser: setup-test ## Drive the page and the players in Chromium; screenshots in target/browser/
 	cargo build
-	for test in library watch player embed jobs playback devices changes home streams shapes kinds; do \
+	for test in library watch player embed jobs playback devices changes buckets home streams shapes kinds; do \
 		node --test-reporter=spec tests/browser/$$test.mjs || exit 1; \
 	done
 
@@ -97,6 +110,12 @@ bench: ## Measure the small parts, then the server beside its peers (70 minutes;
 	cargo bench --bench micro
 	cargo build --release
 	cargo run --release -p peers -- --json $(TARGET)/bench.json --svg docs/bench.svg $(ARGS)
+
+.PHONY: bench-bucket
+bench-bucket: ## Measure what a bucket costs beside a folder (5 minutes; ARGS="--cells 64k")
+	@scripts/setup test
+	cargo build --release
+	cargo run --release -p bucket -- $(ARGS)
 
 .PHONY: attacks
 attacks: ## Attack a server beside innocent clients (45 minutes; ARGS="--only h2-*" or ARGS="--soak 20")

@@ -86,7 +86,7 @@ async function page(folder) {
   const wide = { viewport: { width: 1200, height: 750 } };
   const phone = { viewport: { width: 390, height: 750 }, isMobile: true, hasTouch: true };
   await picture(browser, server.url, "page", wide, (page) => page.goto("/"));
-  await picture(browser, server.url, "watch", { ...wide, colorScheme: "dark" }, watch("Zoom.mp4", 40));
+  await picture(browser, server.url, "watch", wide, watch("Zoom.mp4", 40));
   await picture(browser, server.url, "phone", phone, watch("Dusk.mp4", 60));
   await browser.close();
   await server.stop();

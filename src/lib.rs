@@ -13,6 +13,7 @@
 //! jobs              worker, supervisor, housekeeping: runs jobs
 //! transcode         ffmpeg, sandbox, renditions, images: the work of a job
 //! package           a movie as extents and manifests: CMAF, HLS, DASH, MP4, text
+//! bucket_catalog    the objects of buckets as rows: one lister, followers, events
 //! library           roots, scans, watching, catalog
 //! queue             the durable queue of jobs
 //! movie             container readers: the index of a movie, tracks, samples, codecs
@@ -30,6 +31,7 @@
 //! `ARCHITECTURE.md` at the top of the repository explains it.
 
 pub mod background;
+pub mod bucket_catalog;
 pub mod cli;
 pub mod config;
 pub mod extent;

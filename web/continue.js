@@ -99,8 +99,8 @@ function queryOfBegun(begun) {
   return /** @type {const} */ ([queryOf(paths), paths]);
 }
 
-onTitles(({ all, changed = [], removed = [] }) => {
+onTitles(({ all, added = [], changed = [], removed = [] }) => {
   if (!isShown) return;
-  const touched = new Set([...changed.map(({ path }) => path), ...removed]);
+  const touched = new Set([...[...added, ...changed].map(({ path }) => path), ...removed]);
   if (all || positions().some(({ path }) => touched.has(path))) check();
 });

@@ -77,17 +77,26 @@ function open() {
 }
 
 function show() {
-  const { total, totalFolders, isScanning, isSearch, isLoaded, error } = listing;
+  const { total, totalFolders, isScanning, isSearch, isLoaded, unavailable, error } = listing;
   byId("listing-error").hidden = error === null;
   byId("listing-error-text").textContent = error ?? "";
   if (!isLoaded) return;
-  const isEmpty = !listing.length && !isScanning;
+  showUnavailable(unavailable);
+  const isUnknown = !listing.length && unavailable.length > 0;
+  const isEmpty = !listing.length && !isScanning && !isUnknown;
   const isTop = !place.folder || place.title !== null;
-  byId("count").textContent = `${isScanning ? "scanning… " : ""}${countText(totalFolders, total)}${isSearch ? " found" : ""}`;
+  byId("count").textContent = isUnknown ? "" : `${isScanning ? "scanning… " : ""}${countText(totalFolders, total)}${isSearch ? " found" : ""}`;
   byId("empty").hidden = !isEmpty || isSearch || !isTop;
   byId("no-folder").hidden = !isEmpty || isSearch || isTop;
   byId("no-match").hidden = !isEmpty || !isSearch;
   grid.show(listing, ({ title }) => isCurrentTitle(title));
+}
+
+/** Says which roots are not available. Screen readers read a change, and only that. */
+function showUnavailable(roots) {
+  const sentences = roots.map(({ root, error }) => `${root ?? "The library"} is not available: ${error}.`);
+  const notice = byId("unavailable");
+  if (notice.textContent !== sentences.join("")) notice.replaceChildren(...sentences.map((text) => element("p", "", text)));
 }
 
 function countText(folders, titles) {

@@ -1,7 +1,7 @@
 // A listing: the folders and titles of a folder, or the titles that a search finds. It holds the part of the list
 // that has been on the screen, and loads the rest as it comes into view.
 
-import { getJson } from "./server.js";
+import { getJson, noteTitles } from "./server.js";
 import { decoded } from "./words.js";
 
 /** Titles in one request. */
@@ -17,6 +17,7 @@ const REFRESH_MS = 300;
 const PAUSE_MIN_MS = 2000;
 const PAUSE_MAX_MS = 8000;
 const SCAN_POLL_MS = 2000;
+const UNAVAILABLE_POLL_MS = 5000;
 
 /**
  * @typedef {object} Item a title of the list, as `GET /api/titles` describes it
@@ -36,6 +37,7 @@ const SCAN_POLL_MS = 2000;
  * @property {boolean | null} [has_poster] whether the file has video or cover art
  *
  * @typedef {{ path: string, name: string, href: string, titles: number }} Folder
+ * @typedef {{ root: string | null, error: string }} UnavailableRoot
  * @typedef {{ title?: Item, folder?: Folder }} Entry
  */
 
@@ -51,6 +53,8 @@ export class Listing extends EventTarget {
   isScanning = false;
   /** @type {boolean} */
   isLoaded = false;
+  /** @type {UnavailableRoot[]} the roots whose titles may be missing */
+  unavailable = [];
   /** @type {string | null} why the list cannot be read */
   error = null;
 
@@ -177,10 +181,12 @@ export class Listing extends EventTarget {
   }
 
   /** Takes in a change of the library, with a request only if the list may have other entries, or another order. */
-  apply({ changed = [], removed = [], all = false }) {
-    const isPatched = !all && removed.every((path) => !this.#covers(path)) && changed.every((item) => this.#patch(item));
+  apply({ added = [], changed = [], removed = [], all = false }) {
+    const isKnown = ({ path, views }) => !this.#covers(path) || this.indexOf(views) !== -1;
+    const isPatched = !all && removed.every((path) => !this.#covers(path)) && added.every(isKnown)
+      && [...added, ...changed].every((item) => this.#patch(item));
     if (!isPatched) this.#refreshSoon();
-    else if (changed.length) this.#changed();
+    else if (added.length || changed.length) this.#changed();
   }
 
   // ---- Requests --------------------------------------------------------------
@@ -207,8 +213,13 @@ export class Listing extends EventTarget {
     const page = await this.#load(offset, limit, viewing);
     if (this.#viewing !== viewing) return; // another one has taken its place
     this.#viewing = null;
-    if (page?.scanning) this.#refreshTimer ??= setTimeout(() => this.refresh(), SCAN_POLL_MS);
-    else if (page) await this.#loadMissing();
+    if (page?.scanning) this.#refreshAfter(SCAN_POLL_MS);
+    else if (page?.unavailable?.length) this.#refreshAfter(UNAVAILABLE_POLL_MS);
+    if (page && !page.scanning) await this.#loadMissing();
+  }
+
+  #refreshAfter(pauseMs) {
+    this.#refreshTimer ??= setTimeout(() => this.refresh(), pauseMs);
   }
 
   #firstMissing(first, end) {
@@ -222,6 +233,7 @@ export class Listing extends EventTarget {
     try {
       const page = await getJson(this.#url(offset, limit), controller.signal);
       controller.signal.throwIfAborted();
+      noteTitles(page.changed);
       this.#take(page);
       this.#changed();
       return page;
@@ -253,6 +265,7 @@ export class Listing extends EventTarget {
     this.#folders = page.folders ?? [];
     this.#totalFolders = page.total_folders ?? 0;
     this.isScanning = page.scanning;
+    this.unavailable = page.unavailable ?? [];
     page.titles.forEach((title, index) => this.#items.set(page.offset + index, title));
     this.#countNames();
     const middle = (this.#wanted[0] + this.#wanted[1]) / 2;
@@ -283,13 +296,13 @@ export class Listing extends EventTarget {
     return this.#folder === "" || path.startsWith(`${decoded(this.#folder)}/`);
   }
 
-  /** Replaces a title in its place. False if its place may be another one, or if it may be new. */
+  /** Replaces a title in its place. False if its place may be another one. */
   #patch(item) {
     if (!this.#covers(item.path)) return true;
     const index = this.indexOf(item.views);
     if (index === -1) {
-      // Facts of a file below a folder of the list: the server has read a title that it counts already.
-      return !this.isSearch && item.kind != null && item.folder !== undefined && item.folder !== decoded(this.#folder);
+      // A file below a folder of the list, which the list counts already.
+      return !this.isSearch && item.folder !== undefined && item.folder !== decoded(this.#folder);
     }
     const place = index - this.folders.length;
     const before = this.#items.get(place);

@@ -18,7 +18,7 @@ let here = null; // the current address: a new hash alone changes nothing
 let watching = null; // the module of the watch page, once loaded
 let isRestoring = false;
 
-/** Shows what the address bar says. */
+/** Shows what the address bar says, from a scroll position; `null` keeps the one that is. */
 async function route({ play = false, scroll_y = 0 } = {}) {
   here = location.pathname + location.search;
   const place = parse(location);
@@ -27,8 +27,9 @@ async function route({ play = false, scroll_y = 0 } = {}) {
   if (!place.title) watching?.close();
   await Promise.all([showLibrary(place), place.title && openTitle(place.title, play)]);
   if (here !== location.pathname + location.search) return;
-  scrollTo(0, scroll_y);
+  if (scroll_y !== null) scrollTo(0, scroll_y);
   isRestoring = false;
+  rememberScroll();
   if (place.title) watching.showNext();
 }
 
@@ -79,7 +80,8 @@ document.addEventListener("keydown", (event) => {
   search.select();
 });
 
-route({ scroll_y: history.state?.scroll_y ?? 0 });
+// A viewer may have scrolled through the cards that the server wrote.
+route({ scroll_y: history.state?.scroll_y ?? null });
 
 // The player is ready before the viewer chooses a title.
 const whenIdle = window.requestIdleCallback ?? ((call) => setTimeout(call, 1000));

@@ -1,10 +1,11 @@
 // The server: requests, changes, events, and waiting for images that it renders on demand.
 
-/** A failed request; `status` is 0 if the server did not respond. */
+/** A failed request; `status` is 0 if the server did not respond, `type` the server's problem type if it has one. */
 export class RequestError extends Error {
-  constructor(status, text, retryAfterS = 0) {
+  constructor(status, text, retryAfterS = 0, type = "") {
     super(text);
     this.status = status;
+    this.type = type;
     this.retryAfterS = retryAfterS;
   }
 }
@@ -18,7 +19,7 @@ export async function request(url, options = {}) {
   const problem = await response.json().catch(() => ({})); // RFC 9457, unless a proxy responded
   const retryAfterS = Number(response.headers.get("retry-after")) || 0;
   const text = problem.detail ?? problem.title ?? `HTTP status ${response.status}`;
-  throw new RequestError(response.status, text, retryAfterS);
+  throw new RequestError(response.status, text, retryAfterS, problem.type);
 }
 
 export const getJson = async (url, signal) => (await request(url, { signal })).json();
@@ -61,25 +62,34 @@ const RECONNECT_MS = 10_000;
 const events = new EventTarget();
 let source = null;
 let reconnectTimer;
-let last = null; // the number of the last known change
+let last = null; // the number of the last known change of a job
+let titlesSince = null; // the number of a change of titles that no later list may lack
 let isWanted = false;
-let isBehind = false; // whether changes of titles were missed: they have no number
+let isBehind = false; // whether changes of titles may have been missed that the server does not repeat
 
 const listen = (name, call, signal) =>
   events.addEventListener(name, (event) => call(/** @type {CustomEvent} */ (event).detail), { signal });
 
 /**
- * Calls back with each changed job, and at each change of the titles: `{ changed: [title…], removed: [path…] }`, or
- * `{ all: true }` if any title may have changed.
+ * Calls back with each changed job, and at each change of the titles: `{ added: [title…], changed: [title…],
+ * removed: [path…] }`, or `{ all: true }` if any title may have changed.
  */
 export const onJob = (call, signal = undefined) => listen("job", call, signal);
 export const onTitles = (call, signal = undefined) => listen("titles", call, signal);
 
-/** Subscribes to all changes after this one. */
+/** Subscribes to all changes of jobs after this one. */
 export function subscribeSince(changed) {
   if (last === null) disconnect(); // a stream from now on may miss changes after this one
   last = Math.max(last ?? 0, changed);
   subscribe();
+}
+
+/** Has the events begin with what changed after the first list of titles was read. */
+export function noteTitles(changed) {
+  if (titlesSince !== null) return;
+  titlesSince = changed;
+  if (source) disconnect(); // its events may have begun later
+  connect();
 }
 
 /** Subscribes to all changes from now on. */
@@ -90,24 +100,24 @@ export function subscribe() {
 
 /**
  * Connects while the page is visible only: browsers allow six HTTP/1.1 connections to a server, for all
- * tabs together. No change of a job is lost, since the server sends all since the last number; titles are read again.
+ * tabs together. No change is lost, since the server sends all jobs since the last number; titles are read again.
  */
 function connect() {
   clearTimeout(reconnectTimer);
   if (!isWanted || source || document.hidden) return;
-  source = new EventSource(last === null ? "/api/events" : `/api/events?since=${last}`);
+  const since = { ...(last !== null && { since: last }), ...(titlesSince !== null && { titles_since: titlesSince }) };
+  source = new EventSource(`/api/events?${new URLSearchParams(since)}`);
   source.addEventListener("job", (event) => {
     last = Number(event.lastEventId);
     events.dispatchEvent(new CustomEvent("job", { detail: JSON.parse(event.data) }));
   });
   source.addEventListener("titles", ({ data }) => dispatchTitles(titleChanges(data)));
   source.addEventListener("open", () => {
-    if (!isBehind) return;
+    if (isBehind) dispatchTitles({ all: true });
     isBehind = false;
-    dispatchTitles({ all: true });
   });
   source.addEventListener("error", () => {
-    isBehind = true;
+    isBehind = titlesSince === null;
     if (source?.readyState !== EventSource.CLOSED) return; // the browser reconnects
     source = null;
     reconnectTimer = setTimeout(connect, RECONNECT_MS);
@@ -128,7 +138,7 @@ function titleChanges(data) {
 
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) return connect();
-  isBehind ||= source !== null;
+  isBehind ||= source !== null && titlesSince === null;
   disconnect();
 });
 

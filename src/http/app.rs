@@ -1,6 +1,6 @@
 //! The shared state of all routes, and the table of routes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::web;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -11,10 +11,11 @@ use super::{
     authorization::Token,
     events::Jobs,
     job_counts::JobCounts,
-    routes::{events, files, jobs, openapi, operations, page, streams, titles},
+    routes::{events, files, jobs, library_events, openapi, operations, page, streams, titles},
 };
 use crate::{
     background::Background,
+    bucket_catalog::BucketCatalog,
     config::Settings,
     extent::ResponseMemory,
     library::Library,
@@ -39,6 +40,8 @@ pub struct Site {
     pub token: ArcSwapOption<Token>,
     /// The queue of jobs, once it is open: no playback depends on it.
     pub jobs: ArcSwapOption<Jobs>,
+    /// The catalog of the roots that are buckets.
+    pub bucket_catalog: BucketCatalog,
     /// The metrics.
     pub metrics: Metrics,
     /// The jobs that have ended, for metrics.
@@ -69,7 +72,13 @@ impl Site {
         let idle_limit = IdleLimit::new(settings.follow_idle_s.get());
         let response_memory = ResponseMemory::new(settings.response_memory_mib.get() << 20);
         let memory = response_memory.clone();
+        let bucket_catalog = BucketCatalog::new(
+            Arc::clone(&library),
+            Duration::from_secs(settings.rescan_s.get()),
+            Duration::from_millis(settings.bucket_deadline_ms.get()),
+        );
         Arc::new(Self {
+            bucket_catalog,
             titles: Titles::new(library, cache_bytes, idle_limit, background.clone(), memory),
             response_memory,
             settings: ArcSwap::from_pointee(settings),
@@ -108,6 +117,7 @@ impl Site {
         artifacts: Arc<Artifacts>,
         webhooks: Vec<Webhook>,
     ) {
+        self.bucket_catalog.use_database(queue.database().clone());
         let runtime = self.background.runtime();
         webhooks::start(&queue, webhooks, runtime, &self.drain, &self.metrics).await;
         self.job_counts.begin(&queue).await;
@@ -142,6 +152,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         .service(web::resource("/api/jobs/{id}").to(jobs::show_or_update))
         .service(web::resource("/api/jobs/{id}/cancel").to(jobs::cancel))
         .service(web::resource("/api/jobs/{id}/retry").to(jobs::retry))
+        .service(web::resource("/api/library/events").to(library_events::receive))
         .service(web::resource("/api/events").to(events::stream))
         .service(web::resource("/api/status").to(operations::status))
         .service(web::resource("/api/openapi.json").to(openapi::describe))

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::{
+    bucket_catalog::{BucketCatalog, ListingSource},
     extent::bucket::{BreakerState, BucketPlace},
     library::Library,
 };
@@ -14,6 +15,8 @@ pub struct BucketStatus {
     root: Option<String>,
     /// Why it does not serve what is not in the cache.
     error: Option<String>,
+    /// Where the names of its objects come from.
+    listing: &'static str,
 }
 
 /// The state of the cache of buckets.
@@ -26,11 +29,12 @@ pub struct CacheStatus {
 }
 
 /// The state of each root that is a bucket.
-pub fn buckets(library: &Library) -> Vec<BucketStatus> {
-    let roots = library.roots().iter();
-    let status = roots.filter_map(|named| {
+pub fn buckets(library: &Library, catalog: &BucketCatalog) -> Vec<BucketStatus> {
+    let roots = library.roots().iter().enumerate();
+    let status = roots.filter_map(|(number, named)| {
         let error = trouble(named.root.bucket()?);
-        Some(BucketStatus { root: named.name.clone(), error })
+        let listing = catalog.source(number).map_or("", ListingSource::as_str);
+        Some(BucketStatus { root: named.name.clone(), error, listing })
     });
     status.collect()
 }

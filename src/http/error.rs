@@ -117,8 +117,8 @@ pub enum Error {
     /// The machine lacks a resource for the work, and the title is not at fault; with the missing resource.
     #[error("{0}")]
     Unavailable(String),
-    /// The disk does not respond in time.
-    #[error("storage unavailable, retry later")]
+    /// The disk or the bucket does not respond in time.
+    #[error("{}", storage_trouble(.0))]
     StorageUnavailable(#[source] Unavailable),
     /// The server has no database, or it does not respond; with the consequence.
     #[error("{0}")]
@@ -126,6 +126,21 @@ pub enum Error {
     /// Something replaces the file at this moment.
     #[error("the file is changing, retry later")]
     FileChanging,
+}
+
+/// What clients read of a disk or a bucket that does not respond.
+fn storage_trouble(cause: &Unavailable) -> &'static str {
+    match cause {
+        Unavailable::Deadline | Unavailable::Hanging => {
+            "the disk of this file does not respond, retry later"
+        }
+        Unavailable::BucketDown { .. } => "the bucket of this file does not respond, retry later",
+        Unavailable::BucketRefused => "the bucket of this file refuses the server's credentials",
+        Unavailable::Offline => "the storage of this file is not available, retry later",
+        Unavailable::Busy | Unavailable::NoDescriptor | Unavailable::Panicked => {
+            "the storage is busy, retry later"
+        }
+    }
 }
 
 impl Error {

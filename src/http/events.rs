@@ -5,8 +5,8 @@
 //! long it was away, and the server buffers nothing for absent or slow subscribers. One task polls the
 //! database for all subscribers; without subscribers, no task runs.
 //!
-//! Changes of titles have no numbers: an event tells a subscriber that may have missed some to read the list
-//! again.
+//! Changes of titles have numbers of their own, those of this server's catalog, which remembers the last few: a
+//! subscriber that may have missed more reads the list again.
 //!
 //! Memory is bounded: [`SUBSCRIBERS_MAX`] subscribers with `QUEUE_EVENTS` unsent events each, and
 //! `BROADCAST_EVENTS` events that all share. A subscriber that lags behind those reads the database
@@ -89,9 +89,8 @@ impl Jobs {
         Self { queue, hub, places: Shares::new(SUBSCRIBERS_MAX, 0), background }
     }
 
-    /// Subscribes to the changes after the change number `since`, or to those from now on. The
-    /// receiver gets events as they are sent.
-    pub fn subscribe(&self, since: Option<i64>) -> Result<mpsc::Receiver<Bytes>, Error> {
+    /// Subscribes to all changes after these. The receiver gets events as they are sent.
+    pub fn subscribe(&self, since: Since) -> Result<mpsc::Receiver<Bytes>, Error> {
         let place = self.places.take(ClientKey::current()).map_err(|refused| {
             self.hub.metrics.refused(RESOURCE, refused.reason());
             Error::NotReady("too many event streams, retry later")
@@ -111,6 +110,15 @@ struct Hub {
     sender: broadcast::Sender<Event>,
     /// The task that polls the database, while there are subscribers.
     poller: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The last changes that a subscriber knows; `None` for those from now on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Since {
+    /// The number of the last change of a job.
+    pub job: Option<i64>,
+    /// The number of the last change of titles, which a list of titles has.
+    pub titles: Option<u64>,
 }
 
 /// One event.
@@ -141,7 +149,7 @@ impl Hub {
     /// down.
     async fn serve(
         self: Arc<Self>,
-        since: Option<i64>,
+        since: Since,
         subscriber: mpsc::Sender<Bytes>,
         mut place: Share,
     ) {
@@ -157,15 +165,21 @@ impl Hub {
 
     async fn send_all(
         self: &Arc<Self>,
-        since: Option<i64>,
+        since: Since,
         subscriber: &mpsc::Sender<Bytes>,
     ) -> Result<(), Ended> {
         send(subscriber, Bytes::from_static(GREETING)).await?;
         // Before the catch-up reads the database, so that no change is lost between the two.
         let (mut broadcast, now) = self.join_broadcast().await?;
         // A greater number than the last one belongs to another database.
-        let mut last = since.map_or(now, |since| if since > now { 0 } else { since });
+        let mut last = since.job.map_or(now, |since| if since > now { 0 } else { since });
         self.catch_up(&mut last, subscriber).await?;
+        if let Some(titles) =
+            since.titles.filter(|titles| *titles != self.library.catalog.changes())
+        {
+            let (changes, _) = self.library.catalog.changes_since(titles);
+            send(subscriber, Event::titles(&changes).text).await?;
+        }
         loop {
             let text = match timeout(HEARTBEAT_INTERVAL, broadcast.recv()).await {
                 Err(_silence) => Bytes::from_static(b":\n\n"),
@@ -279,11 +293,12 @@ impl Event {
         #[derive(Serialize)]
         #[serde(untagged)]
         enum Titles {
-            These { changed: Vec<Item>, removed: Vec<String> },
+            These { added: Vec<Item>, changed: Vec<Item>, removed: Vec<String> },
             All { all: bool },
         }
         let titles = match changes {
-            Changes::Known { changed, removed } => Titles::These {
+            Changes::Known { added, changed, removed } => Titles::These {
+                added: added.iter().map(Item::from).collect(),
                 changed: changed.iter().map(Item::from).collect(),
                 removed: removed.iter().map(MediaPath::display).collect(),
             },

@@ -37,6 +37,7 @@ pub mod server_timing;
 pub mod text_response;
 pub mod title_document;
 pub mod title_item;
+mod unavailable_roots;
 pub mod urls;
 
 pub use app::Site;

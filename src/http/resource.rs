@@ -20,9 +20,10 @@ use crate::{
     titles::readiness::Waiting,
 };
 
-/// The placeholder for an image that is not rendered yet: a play symbol on the colour of a dark screen.
+/// The placeholder for an image that is not rendered yet: the colour of a dark screen. Players put their own symbols
+/// on it.
 const PLACEHOLDER: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 16 9\">\
-    <rect width=\"16\" height=\"9\" fill=\"#223\"/><path d=\"M6.5 3v3l3-1.5z\" fill=\"#667\"/></svg>\n";
+    <rect width=\"16\" height=\"9\" fill=\"#223\"/></svg>\n";
 
 /// The time until a retry of an image that is not rendered yet, in seconds.
 const PLACEHOLDER_RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("2");

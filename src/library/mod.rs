@@ -72,6 +72,8 @@ pub struct NamedRoot {
     replaced: Notify,
     /// Whether a scan has finished.
     is_scanned: AtomicBool,
+    /// Whether the first scan has ended, with or without success.
+    has_been_scanned: AtomicBool,
 }
 
 /// The status of a root.
@@ -87,7 +89,14 @@ impl NamedRoot {
     /// A root under a name.
     pub fn new(name: Option<String>, root: impl Into<Place>) -> Self {
         let root = root.into();
-        Self { name, root, only: None, replaced: Notify::new(), is_scanned: AtomicBool::new(false) }
+        Self {
+            name,
+            root,
+            only: None,
+            replaced: Notify::new(),
+            is_scanned: AtomicBool::new(false),
+            has_been_scanned: AtomicBool::new(false),
+        }
     }
 
     /// Whether a scan has finished: the root was opened, and if it is a bucket, listed to its end.

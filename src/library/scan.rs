@@ -13,7 +13,7 @@ use std::{
 use tracing::{debug, info, warn};
 
 use super::{Library, MediaPath, NamedRoot, Title, sidecars::is_set};
-use crate::extent::disk::{EntryKind, OpenError};
+use crate::extent::disk::{EntryKind, Identity, OpenError};
 
 /// The depth limit of a scan; it reports deeper directories and leaves them out.
 const DEPTH_MAX: usize = 64;
@@ -28,17 +28,21 @@ impl Library {
     /// Scans a root now, and again every `interval`, for as long as the library lives. A scan finds changes
     /// that a watch missed, and opens a root that has become available.
     pub async fn keep_scanning(self: Arc<Self>, root: usize, interval: Duration) {
-        let mut is_first = true;
         loop {
             let is_listed = self.scan_root(root).await;
-            if std::mem::take(&mut is_first) {
-                self.catalog.first_scan_finished();
-            }
+            self.end_first_scan(root);
             match (self.roots()[root].root.is_open(), is_listed) {
                 (true, true) => self.wait_for_scan(root, interval).await,
                 (true, false) => tokio::time::sleep(REOPEN_INTERVAL).await,
                 (false, _) => Arc::clone(&self).open_when_available(root).await,
             }
+        }
+    }
+
+    /// The first scan of a root has ended, with or without success. Later calls do nothing.
+    pub fn end_first_scan(&self, root: usize) {
+        if !self.roots()[root].has_been_scanned.swap(true, Ordering::Relaxed) {
+            self.catalog.first_scan_finished();
         }
     }
 
@@ -96,10 +100,16 @@ impl Library {
             warn!(root = %path.display(), %error, "cannot list the root, retrying");
             return false;
         }
+        self.scan_open_root(root).await;
+        true
+    }
+
+    /// Scans a root that is open and, if it is a bucket, listed.
+    pub async fn scan_open_root(&self, root: usize) {
+        let named = &self.roots()[root];
         if let Some(file) = named.only_file() {
             self.reconcile(root, Path::new(file)).await;
-            self.log_scan(named, true);
-            return true;
+            return self.log_scan(named, true);
         }
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
         let complete = self.scan_below(root, PathBuf::new(), scan).await;
@@ -112,7 +122,6 @@ impl Library {
             }
         }
         self.log_scan(named, complete);
-        true
     }
 
     /// Logs a scan: the first one for people, and the later ones for debugging.
@@ -160,6 +169,22 @@ impl Library {
         self.reconcile_set(root, relative).await;
     }
 
+    /// Updates the catalog with the state of one object of a bucket; `None` if it is gone. Sends no request.
+    pub async fn note_object(&self, root: usize, relative: &Path, identity: Option<&Identity>) {
+        let Ok(path) = self.media_path(root, relative) else {
+            return;
+        };
+        let title = identity.and_then(|identity| Title::from_file(path.clone(), identity));
+        match title {
+            Some(title) => {
+                let scan = SCANS.load(Ordering::Relaxed) - 1;
+                self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
+            }
+            None => self.catalog.remove_title(&path),
+        }
+        self.reconcile_set(root, relative).await;
+    }
+
     /// Updates the catalog with the present state of a set, if a path lies in one.
     async fn reconcile_set(&self, root: usize, relative: &Path) {
         let folder = relative.parent().and_then(|folder| self.media_path(root, folder).ok());
@@ -169,7 +194,7 @@ impl Library {
                 let scan = SCANS.load(Ordering::Relaxed) - 1;
                 self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
             }
-            Ok(None) => self.catalog.remove_set(&folder),
+            Ok(None) => self.catalog.remove_title(&folder),
             Err(error) => warn!(?folder, %error, "set not updated until the next scan"),
         }
     }

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Clock, Job, JobId, Queue, QueueError,
-    clock::postgres_now_sql,
-    row::jobs_sql,
-    wait::{ChangeSignal, NOTIFY},
+    Clock, Job, JobId, Queue, QueueError, clock::postgres_now_sql, row::jobs_sql, wait::NOTIFY,
 };
-use crate::store::{Dialect, Transaction, Value};
+use crate::store::{ChangeSignal, Dialect, Transaction, Value};
 
 /// A transaction that holds the lock of the queue. Its drop rolls it back.
 #[derive(Debug)]

@@ -43,8 +43,7 @@ pub use lease::{Heartbeat, Lease, Retry};
 pub use listing::Filter;
 pub use sweep::Expired;
 
-use crate::store::Database;
-use wait::ChangeSignal;
+use crate::store::{ChangeSignal, Database};
 
 /// The queue. Clones share it.
 ///
@@ -64,7 +63,7 @@ impl Queue {
 
     /// A queue with its own clock.
     pub fn with_clock(database: Database, clock: Clock) -> Self {
-        Self { database, clock, changes: Arc::default() }
+        Self { database, clock, changes: ChangeSignal::new(wait::CHANNEL) }
     }
 
     /// Its database.

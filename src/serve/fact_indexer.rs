@@ -44,7 +44,7 @@ pub(super) async fn run(site: Arc<Site>) {
     let mut indexer = Indexer {
         site: Arc::clone(&site),
         is_restored: false,
-        changes: 0,
+        changes: site.titles.library.catalog.changes(),
         retries: Retries::default(),
         unsaved: Vec::new(),
         saved: Instant::now(),

@@ -128,7 +128,9 @@ impl Server {
         let rescan = Duration::from_secs(settings.rescan_s.get());
         for root in 0..library.roots().len() {
             background.spawn(Arc::clone(&library).keep_watching(root));
-            background.spawn(Arc::clone(&library).keep_scanning(root, rescan));
+            if library.roots()[root].root.bucket().is_none() {
+                background.spawn(Arc::clone(&library).keep_scanning(root, rescan));
+            }
         }
 
         let metrics = Metrics::default();
@@ -158,6 +160,7 @@ impl Server {
             request_ids: RequestIds::default(),
         };
         let job_system = JobSystem::start(&site, &data, worker, webhooks, background.handle());
+        site.bucket_catalog.start(background.handle());
         if site.settings.load().index_titles {
             background.spawn(fact_indexer::run(Arc::clone(&site)));
         }

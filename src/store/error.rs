@@ -88,6 +88,11 @@ impl DatabaseError {
         let why = "an earlier statement of this transaction failed";
         Self::Unavailable(sqlx::Error::Protocol(why.into()))
     }
+
+    /// A statement that always has a row had none.
+    pub fn no_row() -> Self {
+        Self::Refused(sqlx::Error::RowNotFound)
+    }
 }
 
 impl From<sqlx::Error> for DatabaseError {

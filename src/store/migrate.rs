@@ -8,8 +8,8 @@ use super::{Database, DatabaseError, Dialect, Transaction};
 /// The tables of this version.
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// Version of the tables. Raise it with each change of the schema; 1 to 6 were earlier ones.
-const VERSION: i64 = 7;
+/// Version of the tables. Raise it with each change of the schema; 1 to 7 were earlier ones.
+const VERSION: i64 = 8;
 
 /// The id of the store, see `identity`: one row, once a server has started. It stays when the other tables are
 /// replaced, and programs without it work beside those with it, so it is in no version.
@@ -17,7 +17,10 @@ const IDENTITY: &str =
     "CREATE TABLE store_identity (one BIGINT NOT NULL PRIMARY KEY, id TEXT NOT NULL)";
 
 /// All tables of this and earlier versions, children before parents.
-const DROP: &str = "DROP TABLE IF EXISTS facts;
+const DROP: &str = "DROP TABLE IF EXISTS objects;
+    DROP TABLE IF EXISTS listings;
+    DROP TABLE IF EXISTS objects_sequence;
+    DROP TABLE IF EXISTS facts;
     DROP TABLE IF EXISTS announced;
     DROP TABLE IF EXISTS webhooks_sequence;
     DROP TABLE IF EXISTS artifacts;

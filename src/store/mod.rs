@@ -4,6 +4,7 @@
 
 pub mod artifacts;
 mod breaker;
+mod change_signal;
 mod connection;
 pub mod database;
 pub mod error;
@@ -16,6 +17,7 @@ mod sqlite_file;
 pub mod statement;
 pub mod transaction;
 
+pub use change_signal::ChangeSignal;
 pub use database::{Database, DatabaseLocation, Dialect};
 pub use error::DatabaseError;
 pub use postgres::PostgresPool;

@@ -76,3 +76,35 @@ CREATE TABLE facts (
     is_hdr BIGINT,
     has_poster BIGINT NOT NULL
 );
+
+-- The number of the last change of an object. A writer of objects locks this row first.
+CREATE TABLE objects_sequence (last BIGINT NOT NULL);
+INSERT INTO objects_sequence (last) VALUES (0);
+
+-- The listings of buckets. root: a hash of url, which is endpoint, bucket and prefix. token, lease_until_ms: of the
+-- only process that lists it. page_after: the key behind which the next page begins, during a round. listed_ms: the
+-- end of the last whole round.
+CREATE TABLE listings (
+    root TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
+    url TEXT NOT NULL,
+    token BIGINT NOT NULL,
+    lease_until_ms BIGINT NOT NULL,
+    page_after TEXT COLLATE "binary",
+    listed_ms BIGINT
+);
+
+-- The objects of buckets that can be served. key: without the prefix of its root. gone_ms: when it was found to be
+-- removed; the row stays for a day, so that all origins see it.
+CREATE TABLE objects (
+    root TEXT COLLATE "binary" NOT NULL,
+    key TEXT COLLATE "binary" NOT NULL,
+    size BIGINT NOT NULL,
+    etag TEXT COLLATE "binary" NOT NULL,
+    modified_ms BIGINT,
+    changed BIGINT NOT NULL,
+    gone_ms BIGINT,
+    PRIMARY KEY (root, key)
+);
+
+CREATE UNIQUE INDEX objects_changed ON objects (root, changed);
+CREATE INDEX objects_gone ON objects (root, gone_ms) WHERE gone_ms IS NOT NULL;

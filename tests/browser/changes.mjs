@@ -4,11 +4,10 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { createServer as createNetServer } from "node:net";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before, describe } from "node:test";
+import { describe } from "node:test";
 import { CLIPS, fileOf, makeClips, REPLACEMENT } from "./clips.mjs";
-import { browserTest, DESKTOP, launchBrowser, startServer } from "./site.mjs";
+import { DESKTOP, Site } from "./site.mjs";
 import { assertOnly, playsAll, reaches, says, state, watch } from "./viewer.mjs";
 
 /** By play.mp4, and by HLS because it is a ladder. */
@@ -23,13 +22,10 @@ const UNDECODABLE = "hevc.mp4";
 const HEVC = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=90", "-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p",
   "-x265-params", "log-level=error", "-tag:v", "hvc1"];
 
-let scratch, library, server, browser, listen;
+let listen;
 
-before(async () => {
+const site = new Site("changes", async ({ scratch, library }) => {
   await makeClips([CLIPS[0], REPLACEMENT]);
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-changes-"));
-  library = path.join(scratch, "library");
-  fs.mkdirSync(library);
   for (const [title, scale] of [[TITLES[0], 180], [TITLES[1], 180], ["ladder.100p.mp4", 100]]) {
     const ffmpeg = spawnSync("ffmpeg", ["-v", "error", ...LONG, "-vf", `scale=-2:${scale}`, path.join(library, title)], { stdio: "inherit" });
     assert.equal(ffmpeg.status, 0);
@@ -38,18 +34,13 @@ before(async () => {
   assert.equal(ffmpeg.status, 0);
   for (const title of ["replaced.mp4", "removed.mp4", "twice.mp4"]) put(CLIPS[0], title);
   listen = `127.0.0.1:${await freePort()}`;
-  server = await start();
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
+  await start();
 });
 
 /** The same address each time: the page comes back to the server that it knows. */
-const start = () => startServer(library, path.join(scratch, "data"), "changes.log", {}, listen);
+async function start() {
+  site.server = await site.serve({ listen });
+}
 
 async function freePort() {
   const probe = createNetServer().listen(0, "127.0.0.1");
@@ -63,12 +54,12 @@ async function freePort() {
 const put = (clip, title) => putFile(fileOf(clip), title);
 
 function putFile(file, title) {
-  const arriving = path.join(scratch, "arriving.mp4");
+  const arriving = path.join(site.scratch, "arriving.mp4");
   fs.copyFileSync(file, arriving);
-  fs.renameSync(arriving, path.join(library, title));
+  fs.renameSync(arriving, path.join(site.library, title));
 }
 
-const inBrowser = (name, body) => browserTest(name, { browser: () => browser, server: () => server }, DESKTOP, body);
+const inBrowser = (name, body) => site.test(name, DESKTOP, body);
 
 const ABSENT = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_NETWORK|\b404\b|\b503\b/;
 
@@ -91,7 +82,7 @@ describe("while watching", () => {
   inBrowser("a file that is replaced while it is converted for the browser plays as the new one", async (page, errors) => {
     await watch(page, "twice.mp4");
     await playsAll(page, "video audio");
-    putFile(path.join(scratch, UNDECODABLE), "twice.mp4");
+    putFile(path.join(site.scratch, UNDECODABLE), "twice.mp4");
     await says(page, "no decoder for HEVC");
     put(REPLACEMENT, "twice.mp4");
     await page.waitForFunction(() => {
@@ -107,9 +98,9 @@ describe("while watching", () => {
   inBrowser("a removed file has a notice, and plays when it is back", async (page, errors) => {
     await watch(page, "removed.mp4");
     await playsAll(page, "video audio");
-    fs.renameSync(path.join(library, "removed.mp4"), path.join(scratch, "kept.mp4"));
+    fs.renameSync(path.join(site.library, "removed.mp4"), path.join(site.scratch, "kept.mp4"));
     await says(page, "This title was moved or deleted.");
-    fs.renameSync(path.join(scratch, "kept.mp4"), path.join(library, "removed.mp4"));
+    fs.renameSync(path.join(site.scratch, "kept.mp4"), path.join(site.library, "removed.mp4"));
     await page.locator(".player-notice").waitFor({ state: "hidden" });
     const { at } = await state(page);
     await reaches(page, Math.min(at + 0.5, 19));
@@ -120,10 +111,10 @@ describe("while watching", () => {
     inBrowser(`${title} continues when the server is back`, async (page, errors) => {
       await watch(page, title);
       await playsAll(page, "video audio");
-      await server.kill();
+      await site.server.kill();
       // Behind the buffer, so that the player needs the server.
       await page.evaluate(() => { document.querySelector("video").currentTime = 100; });
-      await says(page, "Reconnecting…").finally(async () => { server = await start(); });
+      await says(page, "Reconnecting…").finally(start);
       await page.locator(".player-notice").waitFor({ state: "hidden" });
       await reaches(page, 101);
       assert.equal((await state(page)).isPaused, false);

@@ -3,43 +3,25 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { networkInterfaces, tmpdir } from "node:os";
+import { networkInterfaces } from "node:os";
 import * as path from "node:path";
-import { after, before } from "node:test";
 import { makeHomeLibrary } from "./home_library.mjs";
-import { browserTest, DESKTOP, launchBrowser, OUTPUT, PHONE, startServer } from "./site.mjs";
+import { DESKTOP, PHONE, screenshot, Site } from "./site.mjs";
 import { playsAll, says, watch } from "./viewer.mjs";
 
 /** The address of this machine as other devices know it; without a network, one that is not the usual one. */
 const HOST = Object.values(networkInterfaces()).flat()
   .find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.2";
 
-let scratch, server, browser;
-
-before(async () => {
+const site = new Site("devices", async (site) => {
   const home = await makeHomeLibrary();
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-devices-"));
-  const library = path.join(scratch, "library");
-  fs.mkdirSync(library);
-  for (const title of ["Arrival.mp4", "Brave.mp4", "Elf.mkv", "Gravity.mp4"]) fs.copyFileSync(path.join(home, title), path.join(library, title));
-  server = await startServer(library, path.join(scratch, "data"), "devices.log", {}, "0.0.0.0:0");
-  server.url = server.url.replace("127.0.0.1", HOST);
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+  for (const title of ["Arrival.mp4", "Brave.mp4", "Elf.mkv", "Gravity.mp4"]) fs.copyFileSync(path.join(home, title), path.join(site.library, title));
+  const server = await site.serve({ listen: "0.0.0.0:0" });
+  site.server = { ...server, url: server.url.replace("127.0.0.1", HOST) };
 });
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-const inBrowser = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => server }, options, body);
-
-const screenshot = (page, name) => page.screenshot({ path: path.join(OUTPUT, `${name}.png`), animations: "disabled" });
 
 for (const [title, sentence] of [["Brave.mp4", /^This browser has no decoder for HEVC/], ["Elf.mkv", /^Browsers do not play this kind of file/], ["Gravity.mp4", /^This browser has no decoder for AC-3/]]) {
-  inBrowser(`${title} plays on another device`, PHONE, async (page) => {
+  site.test(`${title} plays on another device`, PHONE, async (page) => {
     await watch(page, title);
     await says(page, sentence);
     // The player shows the progress, and the page does not show it again.
@@ -50,7 +32,7 @@ for (const [title, sentence] of [["Brave.mp4", /^This browser has no decoder for
   });
 }
 
-inBrowser("another device is offered nothing that it may not do", DESKTOP, async (page) => {
+site.test("another device is offered nothing that it may not do", DESKTOP, async (page) => {
   await page.goto("/watch/Brave.mp4");
   await page.locator("#facts .fact").first().waitFor();
   assert.ok(await page.getByText("Add renditions…").isHidden());

@@ -4,36 +4,26 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before, test } from "node:test";
-import { browserTest, collectErrors, DESKTOP, findsNoViolation, HOSTILE, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
+import { test } from "node:test";
+import { collectErrors, DESKTOP, findsNoViolation, HOSTILE, OUTPUT, PHONE, plays, ROOT, Site } from "./site.mjs";
 
 const MANY = 130; // more than a document lists
 
-let scratch, server, browser, other;
+let other;
 
-before(async () => {
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-embed-"));
-  const library = path.join(scratch, "library");
+const site = new Site("embed", async (site) => {
+  const { library } = site;
   fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
   fs.copyFileSync(path.join(library, "Clock.mp4"), path.join(library, HOSTILE));
   fs.mkdirSync(path.join(library, "many"));
   for (let number = 1; number <= MANY; number++) fs.writeFileSync(path.join(library, `many/Ep ${number}.mp4`), "");
-  server = await startServer(library, path.join(scratch, "data"), "embed.log");
+  site.server = await site.serve();
   other = await startOther();
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+  site.onEnd(() => other.server.close());
 });
 
-after(async () => {
-  await browser?.close();
-  other?.server.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-const inBrowser = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => server }, options, body);
+const inBrowser = (name, options, body) => site.test(name, options, body);
 
 /** A web server of another origin, whose pages consist of what the address says. */
 async function startOther() {
@@ -148,7 +138,7 @@ inBrowser("what does not exist is 404, and the page says so", DESKTOP, async (pa
 // ---- Players on pages of others ----------------------------------------------
 
 inBrowser("a frame on a page of another origin plays", DESKTOP, async (page) => {
-  const source = `${server.url}embed/Clock.mp4?autoplay=1&muted=1&t=5&loop=1`;
+  const source = `${site.server.url}embed/Clock.mp4?autoplay=1&muted=1&t=5&loop=1`;
   await page.goto(other.page(`<iframe src="${source}" width="640" height="360" allow="autoplay; fullscreen"></iframe>`));
   const frame = await playerFrame(page);
   await plays(frame);
@@ -171,7 +161,7 @@ inBrowser("bad parameters of a frame are ignored with a warning", DESKTOP, async
 });
 
 inBrowser("keys work in a frame once it has the focus", DESKTOP, async (page) => {
-  await page.goto(other.page(`<button>Other</button><iframe src="${server.url}embed/Clock.mp4" width="640" height="360"></iframe>`));
+  await page.goto(other.page(`<button>Other</button><iframe src="${site.server.url}embed/Clock.mp4" width="640" height="360"></iframe>`));
   const frame = await playerFrame(page);
   const isMuted = () => frame.evaluate(() => document.querySelector("video").muted);
   await frame.waitForFunction(() => document.querySelector("video").readyState > 0);
@@ -184,8 +174,8 @@ inBrowser("keys work in a frame once it has the focus", DESKTOP, async (page) =>
 });
 
 inBrowser("the web component has the shape and the name of its title", DESKTOP, async (page) => {
-  const script = `<script type="module" src="${server.url}headwater-player.js"></script>`;
-  const player = `<headwater-player src="${server.url}watch/Portrait.mp4#t=3" muted autoplay style="width: 300px"></headwater-player>`;
+  const script = `<script type="module" src="${site.server.url}headwater-player.js"></script>`;
+  const player = `<headwater-player src="${site.server.url}watch/Portrait.mp4#t=3" muted autoplay style="width: 300px"></headwater-player>`;
   await page.goto(other.page(script + player));
   const frame = await playerFrame(page);
   await plays(frame);
@@ -195,7 +185,7 @@ inBrowser("the web component has the shape and the name of its title", DESKTOP, 
     return height > width;
   });
   assert.equal(await page.locator("iframe").getAttribute("title"), "Portrait");
-  await page.locator("headwater-player").evaluate((node, src) => node.setAttribute("src", src), `${server.url}watch/Clock.mp4`);
+  await page.locator("headwater-player").evaluate((node, src) => node.setAttribute("src", src), `${site.server.url}watch/Clock.mp4`);
   await page.waitForFunction(() => {
     const { width, height } = document.querySelector("headwater-player").getBoundingClientRect();
     return Math.abs(width / height - 16 / 9) < 0.02;
@@ -204,7 +194,7 @@ inBrowser("the web component has the shape and the name of its title", DESKTOP, 
 });
 
 inBrowser("the web component refuses what is no watch page", DESKTOP, async (page, errors) => {
-  const script = `<script type="module" src="${server.url}headwater-player.js"></script>`;
+  const script = `<script type="module" src="${site.server.url}headwater-player.js"></script>`;
   await page.goto(other.page(`${script}<headwater-player src="javascript:alert(1)"></headwater-player>`));
   await page.waitForFunction(() => customElements.get("headwater-player"));
   assert.equal(await page.locator("iframe").count(), 0);
@@ -213,8 +203,8 @@ inBrowser("the web component refuses what is no watch page", DESKTOP, async (pag
 
 inBrowser("a hostile name is text in a frame, in its title and in the description", DESKTOP, async (page) => {
   page.on("dialog", (dialog) => assert.fail(`a file name ran as a script: ${dialog.message()}`));
-  const address = `${server.url}watch/${encodeURIComponent(HOSTILE)}`;
-  const script = `<script type="module" src="${server.url}headwater-player.js"></script>`;
+  const address = `${site.server.url}watch/${encodeURIComponent(HOSTILE)}`;
+  const script = `<script type="module" src="${site.server.url}headwater-player.js"></script>`;
   await page.goto(other.page(`${script}<headwater-player src="${address}"></headwater-player>`));
   const frame = await playerFrame(page);
   await frame.locator(".heading").waitFor({ state: "attached" });
@@ -228,8 +218,8 @@ inBrowser("a hostile name is text in a frame, in its title and in the descriptio
 
 test("a page that embed_origins does not list cannot show the player", { timeout: 60_000 }, async () => {
   const library = path.join(ROOT, "media");
-  const strict = await startServer(library, path.join(scratch, "data-strict"), "embed-strict.log", { HEADWATER_EMBED_ORIGINS: "https://tv.example" });
-  const context = await browser.newContext(DESKTOP);
+  const strict = await site.serve({ library, name: "embed-strict", settings: { HEADWATER_EMBED_ORIGINS: "https://tv.example" } });
+  const context = await site.browser.newContext(DESKTOP);
   const errors = collectErrors(context);
   try {
     const page = await context.newPage();
@@ -255,13 +245,13 @@ inBrowser("the share dialog copies each address, also at the time", { ...DESKTOP
     await dialog.getByText(`Copied: ${label}`).waitFor();
     return page.evaluate(() => navigator.clipboard.readText());
   };
-  assert.equal(await copied("Link"), `${server.url}watch/Clock.mp4`);
+  assert.equal(await copied("Link"), `${site.server.url}watch/Clock.mp4`);
   await dialog.getByLabel("Start at 0:07").check();
-  assert.equal(await copied("Link"), `${server.url}watch/Clock.mp4#t=7`);
+  assert.equal(await copied("Link"), `${site.server.url}watch/Clock.mp4#t=7`);
   assert.match(await copied("Embed"), /^<iframe src="[^"]+\/embed\/Clock\.mp4\?t=7" title="Clock" width="640" height="360" .*><\/iframe>$/);
-  assert.equal(await copied("HLS"), `${server.url}v/Clock.mp4/index.m3u8`);
-  assert.equal(await copied("DASH"), `${server.url}v/Clock.mp4/manifest.mpd`);
-  assert.equal(await copied("MP4"), `${server.url}v/Clock.mp4/play.mp4`);
+  assert.equal(await copied("HLS"), `${site.server.url}v/Clock.mp4/index.m3u8`);
+  assert.equal(await copied("DASH"), `${site.server.url}v/Clock.mp4/manifest.mpd`);
+  assert.equal(await copied("MP4"), `${site.server.url}v/Clock.mp4/play.mp4`);
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
   assert.ok(await page.getByRole("button", { name: "Share" }).evaluate((button) => button === document.activeElement));

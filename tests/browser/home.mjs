@@ -3,12 +3,9 @@
 //   TIMED=1  holds the page to its promise for an idle machine, and prints how long each title took
 
 import assert from "node:assert/strict";
-import * as fs from "node:fs";
-import { tmpdir } from "node:os";
-import * as path from "node:path";
-import { after, before, describe } from "node:test";
+import { describe } from "node:test";
 import { makeHomeLibrary, TITLES } from "./home_library.mjs";
-import { browserTest, DESKTOP, launchBrowser, startServer } from "./site.mjs";
+import { DESKTOP, Site } from "./site.mjs";
 import { notice, playsAll, says, state, watch } from "./viewer.mjs";
 
 /** The promise for an idle machine: the first second has played, or the page says why not. */
@@ -27,22 +24,11 @@ async function timed(name, promise, what) {
   if (isTimed) assert.ok(ms <= PROMISE_MS[promise], `${promise} within ${PROMISE_MS[promise]} ms`);
 }
 
-let scratch, server, browser;
-
-before(async () => {
-  const library = await makeHomeLibrary();
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-home-"));
-  server = await startServer(library, path.join(scratch, "data"), "home.log");
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+const site = new Site("home", async (site) => {
+  site.server = await site.serve({ library: await makeHomeLibrary() });
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-const inBrowser = (name, body) => browserTest(name, { browser: () => browser, server: () => server }, DESKTOP, body);
+const inBrowser = (name, body) => site.test(name, DESKTOP, body);
 
 describe("at home", () => {
   for (const { name, plays, says: reason } of TITLES) {

@@ -4,38 +4,21 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before } from "node:test";
-import { browserTest, DESKTOP, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
+import { DESKTOP, PHONE, plays, ROOT, screenshot, Site } from "./site.mjs";
 
 // ---- A server, a server without a worker, and a browser ---------------------
 
-let scratch, server, idle, browser;
+let idle;
 
-before(async () => {
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-jobs-"));
-  const library = path.join(scratch, "library");
-  fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
-
-  server = await startServer(library, path.join(scratch, "data"), "jobs.log");
-  idle = await startServer(library, path.join(scratch, "idle"), "idle.log", { HEADWATER_LOCAL_WORKER: "false" });
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+const site = new Site("jobs", async (site) => {
+  fs.cpSync(path.join(ROOT, "media"), site.library, { recursive: true });
+  site.server = await site.serve();
+  idle = await site.serve({ name: "idle", settings: { HEADWATER_LOCAL_WORKER: "false" } });
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  await idle?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-const inBrowser = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => server }, options, body);
-const withoutWorker = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => idle }, options, body);
-
-const screenshot = (page, name) => page.screenshot({ path: path.join(OUTPUT, `${name}.png`), animations: "disabled" });
+const inBrowser = (name, options, body) => site.test(name, options, body);
+const withoutWorker = (name, options, body) => site.test(name, options, body, () => idle);
 
 // ---- Jobs ------------------------------------------------------------------
 

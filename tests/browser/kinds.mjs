@@ -6,11 +6,10 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { startPages } from "./pages.mjs";
-import { collectErrors, launchBrowser, plays, ROOT, startServer } from "./site.mjs";
+import { collectErrors, encodedPath, havePrepared, plays, ROOT, Site } from "./site.mjs";
 
 const LIBRARY = path.resolve(ROOT, "../shared/cases/media");
 
@@ -34,46 +33,26 @@ const START_JUMPED = "shaka-player: jumped a gap";
 const isMovie = (name) => /\.(mp4|mov)$/.test(name) && !(name in ELSEWHERE);
 const TITLES = fs.existsSync(LIBRARY) ? fs.readdirSync(LIBRARY).filter(isMovie) : [];
 
-let scratch, server, pages, browser;
+let pages;
 
-before(async () => {
+const site = new Site("kinds", async (site) => {
   if (TITLES.length === 0) return;
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-kinds-"));
-  server = await startServer(LIBRARY, path.join(scratch, "data"), "kinds.log");
-  await Promise.all(TITLES.map(request));
-  await haveDone();
+  site.server = await site.serve({ library: LIBRARY });
+  await havePrepared(site.server, TITLES);
   pages = await startPages();
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+  site.onEnd(() => pages.server.close());
 });
-
-after(async () => {
-  await browser?.close();
-  pages?.server.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-const request = (title) => fetch(`${server.url}v/${encodeURIComponent(title)}/index.m3u8`);
-
-/** Waits until the jobs that the requests began (a remux, AAC) have ended. */
-async function haveDone() {
-  for (;;) {
-    const { jobs } = await (await fetch(`${server.url}api/jobs`)).json();
-    if (jobs.every(({ state }) => state !== "queued" && state !== "running")) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
 
 describe("unusual files", { concurrency: 2 }, () => {
   for (const title of TITLES) {
     for (const { player, view } of WAYS) {
       test(`${title} plays, seeks and ends in ${player} with ${view}`, { timeout: 60_000 }, async () => {
-        const context = await browser.newContext();
+        const context = await site.browser.newContext();
         const errors = collectErrors(context);
         const page = await context.newPage();
         await page.goto(pages.url);
         if (player !== "native") await page.addScriptTag({ url: `/players/${player}` });
-        const url = `${server.url}v/${encodeURIComponent(title)}/${view}`;
+        const url = `${site.server.url}v/${encodedPath(title)}/${view}`;
         await page.evaluate((parameters) => stage.play(...parameters), [player, url, {}, false, title]);
         await plays(page, 0.3);
         await page.evaluate(() => stage.hasBegun());

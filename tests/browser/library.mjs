@@ -5,10 +5,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before } from "node:test";
-import { browserTest, DESKTOP, findsNoViolation, HOSTILE, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
+import { DESKTOP, findsNoViolation, HOSTILE, PHONE, plays, ROOT, screenshot, Site } from "./site.mjs";
 
 const SEASON = "Shows/The Sea/Season 1";
 const EPISODES = ["Ep 1", "Ep 2", "Ep 3", "Ep 10"];
@@ -21,11 +19,10 @@ const HEAP_MAX = 150 << 20;
 
 // ---- Two servers with libraries, and a browser -------------------------------
 
-let scratch, library, server, large, browser;
+let library, large;
 
-before(async () => {
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-library-"));
-  library = path.join(scratch, "library");
+const site = new Site("library", async (site) => {
+  library = site.library;
   fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
   const clock = path.join(library, "Clock.mp4");
   const copy = (name) => {
@@ -45,26 +42,16 @@ before(async () => {
   fs.appendFileSync(old, Buffer.concat([Buffer.from([0, 0, 0x10, 0]), Buffer.from("free"), Buffer.alloc(0x1000 - 8)]));
   fs.utimesSync(old, new Date("2001-01-01"), new Date("2001-01-01"));
 
-  const many = path.join(scratch, "many");
+  const many = path.join(site.scratch, "many");
   fs.mkdirSync(many);
   for (let number = 1; number <= MANY; number++) fs.writeFileSync(path.join(many, `title ${number}.mp4`), "");
 
-  server = await startServer(library, path.join(scratch, "data"), "library.log");
-  large = await startServer(many, path.join(scratch, "many-data"), "library-large.log", { HEADWATER_LOCAL_WORKER: "false" });
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+  site.server = await site.serve();
+  large = await site.serve({ library: many, name: "library-large", settings: { HEADWATER_LOCAL_WORKER: "false" } });
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  await large?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-const inBrowser = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => server }, options, body);
-const inLargeLibrary = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => large }, options, body);
+const inBrowser = (name, options, body) => site.test(name, options, body);
+const inLargeLibrary = (name, options, body) => site.test(name, options, body, () => large);
 
 // ---- Helpers -----------------------------------------------------------------
 
@@ -73,11 +60,10 @@ const card = (page, name) => cards(page).filter({ has: page.locator(`.name:text-
 const names = (page) => page.locator("#titles .name").allTextContents();
 const crumbs = (page) => page.locator("#crumbs a").allTextContents();
 const focusedName = (page) => page.evaluate(() => document.activeElement.querySelector(".name")?.textContent);
-const screenshot = (page, name) => page.screenshot({ path: path.join(OUTPUT, `${name}.png`), animations: "disabled" });
 
 /** The process id of the renderer that has worked most: that of a page which has scrolled through a long list. */
 async function busiestRenderer() {
-  const devtools = await browser.newBrowserCDPSession();
+  const devtools = await site.browser.newBrowserCDPSession();
   const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
   await devtools.detach();
   const renderers = processInfo.filter(({ type }) => type === "renderer");
@@ -297,7 +283,7 @@ inBrowser("the page requests few posters at a time, and only those near the scre
     path: `title ${number}.mp4`, name: `title ${number}`, folder: "", views: `/v/title%20${number}.mp4/`, size_bytes: 1,
     modified: "2026-01-01T00:00:00Z", version: "0", kind: "video", duration_s: 60, width: 3840, height: 2160, is_hdr: true, has_poster: true,
   }));
-  const list = { titles, folders: [], total: 100, offset: 0, limit: 100, next: null, scanning: false };
+  const list = { titles, folders: [], total: 100, offset: 0, limit: 100, next: null, scanning: false, changed: 0 };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: list }));
   const [requested, loading] = [new Set(), new Set()];
   let most = 0;
@@ -398,7 +384,10 @@ inLargeLibrary("a title far down the list has a next one", DESKTOP, async (page,
 inLargeLibrary("Back returns to the place in the list", DESKTOP, async (page, errors) => {
   await page.goto("/");
   await card(page, "title 1").waitFor();
-  await page.evaluate(() => scrollTo(0, 100_000));
+  await page.waitForFunction(() => {
+    scrollTo(0, 100_000); // as soon as the list has its height
+    return scrollY === 100_000;
+  });
   await page.waitForFunction(() => {
     const link = document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("a.title");
     return link?.querySelector(".name").textContent;
@@ -439,6 +428,21 @@ inBrowser("one new file costs at most one request, and appears", DESKTOP, async 
   assert.equal(lists.length, 2, "a file that goes costs one request, too");
 });
 
+inBrowser("a folder appears whose first title the server has read already", DESKTOP, async (page) => {
+  const list = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false, changed: 1 };
+  const folder = { path: "New", name: "New", href: "/library/New/", titles: 1 };
+  await page.route("**/api/titles?*", (route) => {
+    route.fulfill({ json: list });
+    Object.assign(list, { folders: [folder], total_folders: 1, total: 0, changed: 2 });
+  });
+  const film = { path: "New/Film.mp4", name: "Film", folder: "New", views: "/v/New/Film.mp4/", version: "0", kind: "video", duration_s: 1, has_poster: false };
+  const data = JSON.stringify({ added: [film], changed: [], removed: [] });
+  await page.route("**/api/events?*titles_since=1", (route) =>
+    route.fulfill({ contentType: "text/event-stream", body: `retry: 60000\n\nevent: titles\ndata: ${data}\n\n` }));
+  await page.goto("/");
+  await card(page, "New").waitFor();
+});
+
 inBrowser("the list grows during the first scan", DESKTOP, async (page) => {
   let requests = 0;
   await page.route("**/api/titles?*", async (route) => {
@@ -453,7 +457,7 @@ inBrowser("the list grows during the first scan", DESKTOP, async (page) => {
 });
 
 inBrowser("an empty library shows how to add titles", DESKTOP, async (page) => {
-  const empty = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false };
+  const empty = { titles: [], folders: [], total_folders: 0, total: 0, offset: 0, limit: 100, next: null, scanning: false, changed: 0 };
   await page.route("**/api/titles?*", (route) => route.fulfill({ json: empty }));
   await page.goto("/");
   await page.getByText("headwater serve ~/Videos").waitFor();

@@ -4,24 +4,19 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before, describe } from "node:test";
+import { describe } from "node:test";
 import { fileOf, makeClips, SMALLER, TITLE } from "./clips.mjs";
 import { makeHomeLibrary } from "./home_library.mjs";
-import { browserTest, DESKTOP, launchBrowser, OUTPUT, PHONE, startServer } from "./site.mjs";
+import { DESKTOP, PHONE, screenshot, Site } from "./site.mjs";
 import { play, playsAll, reaches, says, state, watch } from "./viewer.mjs";
 
 const CUES = "1\n00:00:00,000 --> 00:00:40,000\nGood evening\n";
 
-let scratch, server, browser;
-
-before(async () => {
+const site = new Site("playback", async (site) => {
   await makeClips([TITLE, SMALLER]);
   const home = await makeHomeLibrary();
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-playback-"));
-  const library = path.join(scratch, "library");
-  fs.mkdirSync(library);
+  const { library } = site;
   for (const title of ["Film", "Ladder"]) {
     fs.copyFileSync(fileOf(TITLE), path.join(library, `${title}.mp4`));
     fs.writeFileSync(path.join(library, `${title}.en.srt`), CUES);
@@ -29,18 +24,10 @@ before(async () => {
   }
   fs.copyFileSync(fileOf(SMALLER), path.join(library, "Ladder.100p.mp4"));
   for (const title of ["Two languages.mp4", "Fargo, silent.mp4", "Brave.mp4", "Gravity.mp4", "Encrypted.mp4"]) fs.copyFileSync(path.join(home, title), path.join(library, title));
-  server = await startServer(library, path.join(scratch, "data"), "playback.log");
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+  site.server = await site.serve();
 });
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-const inBrowser = (name, body, options = DESKTOP) =>
-  browserTest(name, { browser: () => browser, server: () => server }, options, body);
+const inBrowser = (name, body, options = DESKTOP) => site.test(name, options, body);
 
 const seek = (page, seconds) => page.evaluate((seconds) => { document.querySelector("video").currentTime = seconds; }, seconds);
 const pause = (page) => page.evaluate(() => document.querySelector("video").pause());
@@ -48,8 +35,6 @@ const remembered = (page) => page.evaluate(async () => {
   const { positions } = await import(document.querySelector("script[type=module]").src.replace(/[^/]*$/, "memory.js"));
   return positions();
 });
-
-const screenshot = (page, name) => page.screenshot({ path: path.join(OUTPUT, `${name}.png`), animations: "disabled" });
 
 /** Waits for the cue on the screen, and returns its text. */
 const cue = (page) => page.waitForFunction(() => {

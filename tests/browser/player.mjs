@@ -5,11 +5,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before } from "node:test";
 import { fileOf, FRAMES_PER_SECOND, makeClips, SMALLER, SQUARE, SQUARES, TITLE } from "./clips.mjs";
-import { browserTest, DESKTOP, findsNoViolation, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
+import { DESKTOP, findsNoViolation, OUTPUT, PHONE, plays, ROOT, Site } from "./site.mjs";
 
 const FILM = "Film.mp4"; // chapters, two languages, two captions, a smaller rendition
 const SONG = "Song.m4a";
@@ -17,13 +15,9 @@ const PORTRAIT = "Portrait.mp4";
 const BROKEN = "Not a video.mp4";
 const CHAPTERS = [{ start_s: 0, title: "Opening" }, { start_s: 10, title: "The middle" }, { start_s: 30, title: "Closing" }];
 
-let scratch, server, browser;
-
-before(async () => {
+const site = new Site("player", async (site) => {
   await makeClips([TITLE, SMALLER]);
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-player-"));
-  const library = path.join(scratch, "library");
-  fs.mkdirSync(library);
+  const { library, scratch } = site;
   fs.copyFileSync(path.join(ROOT, "media", PORTRAIT), path.join(library, PORTRAIT));
   fs.writeFileSync(path.join(library, BROKEN), "These bytes are no movie.\n".repeat(100));
   fs.writeFileSync(path.join(scratch, "chapters.txt"), chapterList());
@@ -33,14 +27,7 @@ before(async () => {
   ffmpeg("-i", fileOf(SMALLER), "-map", "0:v", "-c", "copy", path.join(library, "Film.100p.mp4"));
   for (const language of ["en", "de"]) fs.writeFileSync(path.join(library, `Film.${language}.vtt`), captions(language));
   ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:duration=20", "-c:a", "aac", path.join(library, SONG));
-  server = await startServer(library, path.join(scratch, "data"), "player.log");
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
+  site.server = await site.serve();
 });
 
 function ffmpeg(...options) {
@@ -60,8 +47,7 @@ const captions = (language) => `WEBVTT\n\n00:00.000 --> 00:40.000\nSpoken in ${l
 // ---- Helpers ---------------------------------------------------------------
 
 /** Defines a test with a page of its own. */
-const inBrowser = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => server }, options, body);
+const inBrowser = (name, options, body) => site.test(name, options, body);
 
 /** Opens the player alone with a title, and waits until it can play. */
 async function open(page, title, parameters = {}, { waits = true } = {}) {
@@ -237,7 +223,7 @@ inBrowser("the menu of settings chooses quality, audio and speed", DESKTOP, asyn
     await page.getByRole("menu").waitFor({ state: "hidden" });
   };
   await button(page, "Settings").click();
-  assert.match(await page.getByRole("menuitem", { name: "Quality" }).textContent(), /Auto \((100|180)p\)/);
+  await page.getByRole("menuitem", { name: /^Quality.*Auto \((100|180)p\)/ }).waitFor();
   await page.keyboard.press("Escape");
   await choose("Quality", "100p");
   await page.keyboard.press("k");
@@ -310,8 +296,8 @@ inBrowser("the seek bar follows pointer and keyboard, and tells time and chapter
   const { x, y } = await onBar(page, 20);
   await page.mouse.click(x, y);
   await until(page, () => Math.abs(document.querySelector("video").currentTime - 20) < 0.3);
+  await page.locator(".times").filter({ hasText: /0:(19|20) \/ 0:40The middle/ }).waitFor(); // the bar follows the video
   assert.match(await bar.getAttribute("aria-valuetext"), /^0:(19|20) of 0:40, The middle$/);
-  assert.match(await page.locator(".times").textContent(), /0:(19|20) \/ 0:40The middle/);
 
   const to = await onBar(page, 35);
   await page.mouse.move(x, y);

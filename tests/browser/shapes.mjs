@@ -4,11 +4,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { startPages } from "./pages.mjs";
-import { launchBrowser, plays, startServer } from "./site.mjs";
+import { plays, Site } from "./site.mjs";
 
 const WAYS = [
   { player: "native", view: "play.mp4" },
@@ -45,13 +44,10 @@ function setNumbers(movie, type, offset, numbers) {
 
 const dropPasp = (movie) => movie.write("free", movie.indexOf("pasp"));
 
-let scratch, server, pages, browser;
+let pages;
 
-before(async () => {
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-shapes-"));
-  const library = path.join(scratch, "library");
-  fs.mkdirSync(library);
-  const source = path.join(scratch, "source.mp4");
+const site = new Site("shapes", async (site) => {
+  const source = path.join(site.scratch, "source.mp4");
   const draw = ["-f", "lavfi", "-i", "testsrc2=size=128x72:rate=25:duration=4"];
   const encode = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25"];
   const { status } = spawnSync("ffmpeg", ["-v", "error", ...draw, ...encode, source], { stdio: "inherit" });
@@ -59,27 +55,20 @@ before(async () => {
   for (const { title, patch } of TITLES) {
     const movie = fs.readFileSync(source);
     patch(movie);
-    fs.writeFileSync(path.join(library, title), movie);
+    fs.writeFileSync(path.join(site.library, title), movie);
   }
-  server = await startServer(library, path.join(scratch, "data"), "shapes.log");
+  site.server = await site.serve();
   pages = await startPages();
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
-});
-
-after(async () => {
-  await browser?.close();
-  pages?.server.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
+  site.onEnd(() => pages.server.close());
 });
 
 for (const { title, size } of TITLES) {
   for (const { player, view } of WAYS) {
     test(`${title} has its shape in ${player} with ${view}`, { timeout: 60_000 }, async () => {
-      const page = await browser.newPage();
+      const page = await site.browser.newPage();
       await page.goto(pages.url);
       if (player !== "native") await page.addScriptTag({ url: `/players/${player}` });
-      const url = `${server.url}v/${title}/${view}`;
+      const url = `${site.server.url}v/${title}/${view}`;
       await page.evaluate((parameters) => stage.play(...parameters), [player, url, {}, false, title]);
       await plays(page, 0.3);
       const shown = await page.evaluate(() => {

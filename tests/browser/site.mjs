@@ -1,4 +1,4 @@
-// Shared by the browser tests: a server with a library, and a browser whose errors fail the test.
+// Shared by the browser tests: servers with a library, and a browser whose errors fail the test.
 //
 //   TEST_BIN  the server   (target/debug/headwater)
 //   CHROMIUM       the browser  (/usr/bin/chromium)
@@ -7,9 +7,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
+import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { createInterface } from "node:readline";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
 export const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -65,6 +66,101 @@ export function launchBrowser(...args) {
   });
 }
 
+/** More than a test takes on a machine that does other work, too. */
+const TEST_TIMEOUT_MS = 120_000;
+
+/** Plays titles without a click. */
+const AUTOPLAY = "--autoplay-policy=no-user-gesture-required";
+
+/**
+ * What the tests of a file share: a scratch folder with an empty library, a browser, and what `prepare` starts. All of
+ * it ends after the tests.
+ */
+export class Site {
+  /** @type {string} a folder that ends with the tests */
+  scratch;
+  /** @type {string} */
+  library;
+  /** @type {import("playwright-core").Browser} */
+  browser;
+  /** @type {Awaited<ReturnType<typeof startServer>>} the server that tests visit unless they name another one */
+  server;
+  #name;
+  #ends = [];
+
+  /** @param {string} name of the file @param {(site: Site) => Promise<void>} prepare @param {string[]} flags of the browser */
+  constructor(name, prepare, flags = [AUTOPLAY]) {
+    this.#name = name;
+    before(async () => {
+      this.scratch = fs.mkdtempSync(path.join(tmpdir(), `headwater-${name}-`));
+      this.onEnd(() => fs.rmSync(this.scratch, { recursive: true }));
+      this.library = path.join(this.scratch, "library");
+      fs.mkdirSync(this.library);
+      await prepare(this);
+      this.browser = await launchBrowser(...flags);
+      this.onEnd(() => this.browser.close());
+    });
+    after(() => this.#end());
+  }
+
+  /** Starts a server, with a data folder and a log by its name; a later one of the same name keeps the data. */
+  async serve({ library = this.library, name = this.#name, settings = {}, listen = "127.0.0.1:0" } = {}) {
+    const server = await startServer(library, path.join(this.scratch, `data-${name}`), `${name}.log`, settings, listen);
+    this.onEnd(() => server.stop());
+    return server;
+  }
+
+  /** Defines a test with a page of a server, which fails if the browser reports an error. */
+  test(name, options, body, server = () => this.server) {
+    test(name, { timeout: TEST_TIMEOUT_MS }, async () => {
+      const context = await this.browser.newContext({ baseURL: server().url, ...options });
+      const errors = collectErrors(context);
+      try {
+        await body(await context.newPage(), errors);
+      } finally {
+        await context.close();
+      }
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  /** Calls back after the tests; the last one comes first. @param {() => unknown} end */
+  onEnd(end) {
+    this.#ends.unshift(end);
+  }
+
+  async #end() {
+    const errors = [];
+    for (const end of this.#ends) {
+      try {
+        await end();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    assert.deepEqual(errors, []);
+  }
+}
+
+/** A path as a part of an address. */
+export const encodedPath = (title) => title.split("/").map(encodeURIComponent).join("/");
+
+/** Waits until titles have HLS that browsers play: the first request begins a remux or AAC where one is needed. */
+export async function havePrepared(server, titles) {
+  const isReady = async (title) => {
+    const response = await fetch(`${server.url}v/${encodedPath(title)}/index.m3u8?require=aac`);
+    const text = await response.text();
+    assert.ok(response.status === 200 || response.status === 503, `${title}: ${text}`);
+    return response.status === 200;
+  };
+  await Promise.all(titles.map(async (title) => {
+    while (!await isReady(title)) await new Promise((resolve) => setTimeout(resolve, 200));
+  }));
+}
+
+/** Takes a screenshot, for people to look at. */
+export const screenshot = (page, name) => page.screenshot({ path: path.join(OUTPUT, `${name}.png`), animations: "disabled" });
+
 /** Failed requests that the page expects and the browser reports: posters of titles without video or before their remux. */
 const EXPECTED = / (404|422|503) .*\/poster\.jpg\?/;
 
@@ -99,17 +195,3 @@ export async function findsNoViolation(page, state = "", within = "html") {
 
 export const DESKTOP = { viewport: { width: 1360, height: 840 } };
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
-
-/** Defines a test with its own page, which fails if the browser reports an error. */
-export function browserTest(name, { browser, server }, options, body) {
-  test(name, { timeout: 120_000 }, async () => {
-    const context = await browser().newContext({ baseURL: server().url, ...options });
-    const errors = collectErrors(context);
-    try {
-      await body(await context.newPage(), errors);
-    } finally {
-      await context.close();
-    }
-    assert.deepEqual(errors, []);
-  });
-}

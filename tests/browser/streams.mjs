@@ -5,12 +5,11 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { CLIPS, FILE_AUDIO, fileOf, FRAMES_PER_SECOND, makeClips, REPLACEMENT } from "./clips.mjs";
 import { startPages } from "./pages.mjs";
-import { HOSTILE, launchBrowser, collectErrors, OUTPUT, plays, startServer } from "./site.mjs";
+import { collectErrors, encodedPath, havePrepared, HOSTILE, OUTPUT, plays, Site } from "./site.mjs";
 
 /** Each way to play: a view of the title and a player. */
 const WAYS = [
@@ -29,48 +28,29 @@ const REPLACED = "Replaced.mp4";
 
 // ---- A server of streams, one of pages, and a browser ----------------------
 
-let scratch, library, server, pages, browser;
+let pages;
 
-before(async () => {
+const site = new Site("streams", async (site) => {
   await makeClips([...CLIPS, ...FILE_AUDIO, REPLACEMENT]);
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-streams-"));
-  library = path.join(scratch, "library");
+  const { library } = site;
   fs.mkdirSync(path.dirname(path.join(library, SPECIAL)), { recursive: true });
   for (const clip of [...CLIPS, ...FILE_AUDIO]) fs.copyFileSync(fileOf(clip), path.join(library, titleOf(clip)));
   fs.copyFileSync(fileOf(CLIPS[0]), path.join(library, SPECIAL));
   fs.copyFileSync(fileOf(CLIPS[0]), path.join(library, REPLACED));
 
-  server = await startServer(library, path.join(scratch, "data"), "streams.log");
-  await Promise.all(FILE_AUDIO.map((clip) => haveAudioMade(titleOf(clip))));
+  site.server = await site.serve();
+  await havePrepared(site.server, FILE_AUDIO.map(titleOf));
   pages = await startPages();
-  browser = await launchBrowser("--autoplay-policy=no-user-gesture-required");
+  site.onEnd(() => pages.server.close());
 });
-
-after(async () => {
-  await browser?.close();
-  pages?.server.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-/** Requests a title's manifest, and waits until the AAC that the request began is there. */
-async function haveAudioMade(title) {
-  const isReady = async () => {
-    await (await fetch(urlOf(title, "index.m3u8"))).text();
-    const { jobs } = await (await fetch(`${server.url}api/jobs`)).json();
-    return jobs.some((job) => job.title === title && job.kind === "audio" && job.state === "done");
-  };
-  while (!await isReady()) await new Promise((resolve) => setTimeout(resolve, 100));
-}
 
 const titleOf = (clip) => `${clip.file}.mp4`;
-const encoded = (title) => title.split("/").map(encodeURIComponent).join("/");
-const urlOf = (title, view) => `${server.url}v/${encoded(title)}/${view}`;
+const urlOf = (title, view) => `${site.server.url}v/${encodedPath(title)}/${view}`;
 
 /** Defines a test with its own page, which fails if the player or the browser reports an error. */
 function inPlayer(name, body) {
   test(name, async () => {
-    const context = await browser.newContext({ viewport: { width: 640, height: 420 } });
+    const context = await site.browser.newContext({ viewport: { width: 640, height: 420 } });
     const errors = collectErrors(context);
     const page = await context.newPage();
     page.on("dialog", (dialog) => assert.fail(`a file name ran as a script: ${dialog.message()}`));
@@ -178,7 +158,7 @@ describe("streams", { concurrency: 2 }, () => {
   for (const way of WAYS) {
     inPlayer(`a title with special characters plays in ${way.name}`, async (page) => {
       const requested = [];
-      page.on("request", (request) => request.url().startsWith(server.url) && requested.push(new URL(request.url())));
+      page.on("request", (request) => request.url().startsWith(site.server.url) && requested.push(new URL(request.url())));
       await open(page, SPECIAL, way);
       await seek(page, 11.7);
       await playsOn(page, CLIPS[0], 0.2, way);
@@ -208,9 +188,9 @@ describe("streams", { concurrency: 2 }, () => {
     const manifest = async () => (await fetch(urlOf(REPLACED, HLS_JS.view))).text();
     const replace = async () => {
       const before = await manifest();
-      const arriving = path.join(library, ".arriving.mp4");
+      const arriving = path.join(site.library, ".arriving.mp4");
       fs.copyFileSync(fileOf(REPLACEMENT), arriving);
-      fs.renameSync(arriving, path.join(library, REPLACED));
+      fs.renameSync(arriving, path.join(site.library, REPLACED));
       while (await manifest() === before);
     };
     const gone = (message) => /fragLoadError, .*404/.test(message.text());

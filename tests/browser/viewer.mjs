@@ -1,6 +1,7 @@
 // What a viewer sees and hears of the page's player.
 
 import assert from "node:assert/strict";
+import { encodedPath } from "./site.mjs";
 
 /** The sentence over the video, or "". */
 export const notice = (page) => page.locator(".player-notice:not([hidden]) p").textContent({ timeout: 100 }).catch(() => "");
@@ -10,7 +11,7 @@ export const says = (page, sentence) => page.locator(".player-notice:not([hidden
 
 /** Opens a title and plays it, as a click on its card does. */
 export async function watch(page, title, hash = "") {
-  await page.goto(`/watch/${title.split("/").map(encodeURIComponent).join("/")}${hash}`);
+  await page.goto(`/watch/${encodedPath(title)}${hash}`);
   await play(page);
 }
 

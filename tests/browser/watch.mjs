@@ -3,10 +3,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before } from "node:test";
-import { browserTest, DESKTOP, HOSTILE, launchBrowser, OUTPUT, PHONE, plays, ROOT, startServer } from "./site.mjs";
+import { DESKTOP, HOSTILE, OUTPUT, PHONE, plays, ROOT, Site } from "./site.mjs";
 
 const NOT_A_VIDEO = "Not a video.mp4";
 const SET = "Both.set"; // a folder of renditions
@@ -26,11 +24,11 @@ END=20
 title=${CHAPTERS[1]}
 `;
 
-let scratch, server, browser;
+/** Without the flag that plays without a click: people click. */
+const FLAGS = [];
 
-before(async () => {
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-watch-"));
-  const library = path.join(scratch, "library");
+const site = new Site("watch", async (site) => {
+  const { library, scratch } = site;
   fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
   const clock = path.join(library, "Clock.mp4");
   fs.copyFileSync(clock, path.join(library, HOSTILE));
@@ -41,18 +39,10 @@ before(async () => {
   fs.writeFileSync(metadata, METADATA);
   const film = spawnSync("ffmpeg", ["-v", "error", "-i", clock, "-i", metadata, "-map", "0", "-map_chapters", "1", "-c", "copy", path.join(library, FILM)], { stdio: "inherit" });
   assert.equal(film.status, 0);
-  server = await startServer(library, path.join(scratch, "data"), "watch.log");
-  browser = await launchBrowser();
-});
+  site.server = await site.serve();
+}, FLAGS);
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
-
-const inBrowser = (name, options, body) =>
-  browserTest(name, { browser: () => browser, server: () => server }, options, body);
+const inBrowser = (name, options, body) => site.test(name, options, body);
 
 // ---- Helpers -----------------------------------------------------------------
 

@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// From the top to the ground: a folder imports only from folders below it.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "cli",
     "serve",
     "http",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 21] = [
     "jobs",
     "transcode",
     "package",
+    "bucket_catalog",
     "library",
     "queue",
     "movie",

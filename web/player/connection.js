@@ -5,28 +5,46 @@ const PAUSE_MIN_MS = 500;
 const PAUSE_MAX_MS = 5000;
 
 /**
- * Whether the server responds to a request for this address, with whatever status.
+ * What the server says about itself, which takes no disk and no bucket; null if it does not respond.
  *
- * @param {string} url
- * @returns {Promise<boolean>}
+ * @returns {Promise<{ buckets?: { root: string | null, error: string | null }[] } | null>}
  */
-export const isReachable = (url) =>
-  fetch(url, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) }).then(
-    ({ status }) => status !== 502 && status !== 504, // a proxy responds in place of a server that is away
-    () => false,
-  );
+async function readStatus() {
+  try {
+    const response = await fetch("/api/status", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (response.status === 502 || response.status === 504) return null; // of a proxy, in place of the server
+    return response.ok ? await response.json() : {};
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the server responds. */
+export const isReachable = async () => (await readStatus()) !== null;
 
 /**
  * Waits until the server responds again.
  *
- * @param {string} url @param {AbortSignal} signal
+ * @param {AbortSignal} signal
  */
-export async function whenReachable(url, signal) {
-  for (let pauseMs = PAUSE_MIN_MS; !await isReachable(url); pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
+export async function whenReachable(signal) {
+  for (let pauseMs = PAUSE_MIN_MS; !await isReachable(); pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     signal.throwIfAborted();
   }
   signal.throwIfAborted();
+}
+
+/**
+ * Why the bucket of a title does not send what its cache does not have; null if it does, or if the title is in no bucket.
+ *
+ * @param {string} path decoded
+ * @returns {Promise<string | null>}
+ */
+export async function bucketTrouble(path) {
+  const status = await readStatus();
+  const bucket = status?.buckets?.find(({ root }) => root === null || path.startsWith(`${root}/`));
+  return bucket?.error ?? null;
 }
 
 /**

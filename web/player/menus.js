@@ -22,6 +22,7 @@ export class Menu {
   #first;
   /** @type {(() => Page)[]} */
   #open = []; // the pages from the first to the visible one
+  #drawn = ""; // what the visible page says
 
   /**
    * Opens at a button.
@@ -61,9 +62,9 @@ export class Menu {
     if (hadFocus) this.#button.focus();
   }
 
-  /** Shows the choices as they are now. */
+  /** Shows the choices as they are now. Choices that stay keep their buttons: one may be pressed at this moment. */
   update() {
-    if (!this.isOpen) return;
+    if (!this.isOpen || this.#text() === this.#drawn) return;
     const items = this.#items();
     const at = items.findIndex((item) => item === document.activeElement);
     this.#draw();
@@ -102,8 +103,18 @@ export class Menu {
     return /** @type {HTMLButtonElement[]} */ ([...this.element.querySelectorAll("button")]);
   }
 
+  #page() {
+    return (this.#open.at(-1) ?? this.#first)();
+  }
+
+  /** What the page says, without what its entries do. */
+  #text() {
+    return JSON.stringify(this.#page());
+  }
+
   #draw() {
-    const { title, entries } = (this.#open.at(-1) ?? this.#first)();
+    const { title, entries } = this.#page();
+    this.#drawn = this.#text();
     const rows = entries.map((entry) => this.#row(entry));
     if (this.#open.length > 1) {
       const back = this.#item("menuitem", title, () => this.#leave());

@@ -9,7 +9,7 @@ import { NOTICE_MS, Session } from "./session.js";
 import { Texts } from "./texts.js";
 
 const REMEMBER_MS = 5000;
-/** How long playback may stall before a request checks whether the server responds. */
+/** How long playback may stall before requests check whether the server, and the storage of the title, respond. */
 const STALL_MS = 2000;
 /** Changes of a file come in groups. */
 const CHANGE_PAUSE_MS = 300;
@@ -184,12 +184,16 @@ export class Playback extends EventTarget {
     });
     on("pause", () => this.#remember());
     let stallTimer;
-    for (const name of ["waiting", "stalled"]) {
-      on(name, (session) => {
-        clearTimeout(stallTimer);
-        stallTimer = setTimeout(() => session === this.#session && session.checkConnection(), STALL_MS);
-      });
-    }
+    const checkSoon = (session) => {
+      clearTimeout(stallTimer);
+      stallTimer = setTimeout(async () => {
+        if (session !== this.#session) return;
+        await session.checkConnection();
+        const isStalled = video.readyState <= video.HAVE_CURRENT_DATA && (!video.paused || video.seeking);
+        if (isStalled && session === this.#session && session.source) checkSoon(session);
+      }, STALL_MS);
+    };
+    for (const name of ["waiting", "stalled"]) on(name, checkSoon);
     for (const name of ["playing", "timeupdate"]) {
       on(name, () => { if (video.readyState > video.HAVE_CURRENT_DATA) clearTimeout(stallTimer); });
     }
@@ -207,9 +211,9 @@ export class Playback extends EventTarget {
       const isSettled = session?.source || this.#notices.has("failure");
       if (session?.title && isSettled && !session.isReconnecting) session.checkVersion();
     };
-    onTitles(({ all, changed = [], removed = [] }) => {
+    onTitles(({ all, added = [], changed = [], removed = [] }) => {
       const path = this.title?.path;
-      const isMeant = all || removed.includes(path) || changed.some((title) => title.path === path);
+      const isMeant = all || removed.includes(path) || [...added, ...changed].some((title) => title.path === path);
       if (!isMeant) return;
       clearTimeout(changeTimer);
       changeTimer = setTimeout(check, CHANGE_PAUSE_MS);

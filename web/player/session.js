@@ -5,7 +5,7 @@ import { forgetPosition, positionOf, preference } from "../memory.js";
 import { RequestError, whenRendered } from "../server.js";
 import { Storyboard } from "../storyboard.js";
 import { clock } from "../words.js";
-import { forgetCached, isReachable, whenReachable } from "./connection.js";
+import { bucketTrouble, forgetCached, isReachable, whenReachable } from "./connection.js";
 import { watchDecoding } from "./decoded.js";
 import { HlsSource } from "./hls.js";
 import { applyPreferences } from "./preferences.js";
@@ -15,6 +15,11 @@ import { leadingTracks, readTitle } from "./title.js";
 
 /** How long a notice about something that is over stays. */
 export const NOTICE_MS = 10_000;
+
+/** The pauses between attempts while the storage of a title does not respond. */
+const STORAGE_PAUSE_MIN_MS = 2000;
+const STORAGE_PAUSE_MAX_MS = 16_000;
+const STORAGE_UNAVAILABLE = "/errors/storage-unavailable";
 
 /**
  * What a session shares with the sessions before and after it.
@@ -48,6 +53,7 @@ export class Session {
   #attempt = null;
   #isBroken = false; // whether the current source has failed
   #isReloaded = false; // whether segments of the current version have failed once
+  #storagePauseMs = STORAGE_PAUSE_MIN_MS; // the next pause of an attempt
 
   /**
    * @param {string} path percent-encoded
@@ -202,6 +208,7 @@ export class Session {
       this.#attempts.missing.add(`${source.by} ${missing}`);
       this.#retry();
     });
+    video.addEventListener("canplay", () => this.#storageResponds(), { signal: attempt.signal });
     const at_s = this.#at_s ?? 0;
     if (source.by === "hls") {
       const hls = this.hls = new HlsSource(video, {
@@ -252,6 +259,7 @@ export class Session {
     this.#isBroken = true;
     if (isNetwork) return this.#reconnect();
     if (status === 404 && !this.#isReloaded) return this.checkVersion();
+    if (status === 503) return this.#waitForStorage(null);
     this.#attempts.failed.add("hls");
     this.#retry();
   }
@@ -261,9 +269,12 @@ export class Session {
     const { source } = this;
     const isLost = this.#video.error.code === MediaError.MEDIA_ERR_NETWORK;
     this.#isBroken = true;
-    const isAway = !await isReachable(this.title.href);
+    const isAway = !await isReachable();
     if (this.#signal.aborted || this.source !== source) return;
     if (isAway) return this.#reconnect();
+    const trouble = await bucketTrouble(this.title.path);
+    if (this.#signal.aborted || this.source !== source) return;
+    if (trouble) return this.#waitForStorage(trouble);
     if (isLost) return this.checkVersion();
     this.#attempts.failed.add(source.by);
     this.#retry();
@@ -277,7 +288,7 @@ export class Session {
     this.isReconnecting = true;
     try {
       this.#notices.say("connection", { text: "The server does not respond. Reconnecting…" });
-      await whenReachable(this.title?.href ?? `/api/titles/${this.path}`, this.#signal);
+      await whenReachable(this.#signal);
       this.isReconnecting = false;
       this.#notices.say("connection", null);
       if (!this.source) return this.begin();
@@ -292,10 +303,42 @@ export class Session {
     }
   }
 
-  /** A stall may have many reasons; only a server that does not respond has a notice. */
+  /** A stall may have many reasons; a server or a bucket that does not respond has a notice. */
   async checkConnection() {
-    if (this.isReconnecting || !this.title || await isReachable(this.title.href)) return;
-    if (!this.#signal.aborted) this.#reconnect();
+    if (this.isReconnecting || !this.title) return;
+    const { source } = this;
+    const isAway = !await isReachable();
+    if (this.#signal.aborted) return;
+    if (isAway) return this.#reconnect();
+    const trouble = await bucketTrouble(this.title.path);
+    const isStalled = this.#video.readyState <= HTMLMediaElement.HAVE_CURRENT_DATA;
+    if (trouble && isStalled && source && this.source === source) this.#sayTrouble(trouble); // the browser retries
+  }
+
+  // ---- The storage is away ---------------------------------------------------
+
+  /** Says why the server does not send the title, and tries again. @param {string | null} why null if it is not known */
+  async #waitForStorage(why) {
+    this.#keepPlace();
+    this.#closeSource();
+    this.source = null;
+    const trouble = why ?? await bucketTrouble(this.title.path) ?? "the server cannot send this title at the moment";
+    if (this.#signal.aborted) return;
+    this.#sayTrouble(trouble);
+    await new Promise((resolve) => setTimeout(resolve, this.#storagePauseMs));
+    if (this.#signal.aborted) return;
+    this.#storagePauseMs = Math.min(2 * this.#storagePauseMs, STORAGE_PAUSE_MAX_MS);
+    if (this.title) this.#retry();
+    else this.begin();
+  }
+
+  #sayTrouble(trouble) {
+    this.#notices.say("connection", { text: `${sentence(trouble)} Trying again…` });
+  }
+
+  #storageResponds() {
+    this.#storagePauseMs = STORAGE_PAUSE_MIN_MS;
+    this.#notices.say("connection", null);
   }
 
   // ---- The file changes ------------------------------------------------------
@@ -321,6 +364,7 @@ export class Session {
       await this.#advance();
     } catch (error) {
       if (this.#signal.aborted) return;
+      if (error.type === STORAGE_UNAVAILABLE && !this.#isBroken) return; // what plays goes on
       if (error.status === 404) this.#notices.say("removed", { text: "This title was moved or deleted." });
       else this.#fail(error);
     }
@@ -340,6 +384,9 @@ export class Session {
   #fail(error) {
     if (error.name === "AbortError") return; // newer steps are on their way
     if (error instanceof RequestError && error.status === 0) return this.#reconnect();
+    if (error instanceof RequestError && error.type === STORAGE_UNAVAILABLE) {
+      return this.#waitForStorage(error.message.replace(/, retry later$/, ""));
+    }
     const isGone = error instanceof RequestError && error.status === 404;
     this.#refuse(isGone ? "This title is not in the library. It may have been moved or deleted." : sentence(error.message), true);
   }

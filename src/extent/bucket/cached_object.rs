@@ -58,6 +58,15 @@ impl CachedObject {
         self.cache.folder().is_nonblocking()
     }
 
+    /// Whether the cache has no room, so that fetching into it would be in vain; counted for the log.
+    pub(super) fn refuses(&self) -> bool {
+        let is_full = self.cache.is_full();
+        if is_full {
+            self.cache.refuse();
+        }
+        is_full
+    }
+
     /// The bytes that are present from an offset on. `None` if the first one is missing, or if nothing has
     /// looked for it yet: [`missing`](Self::missing) tells. Only looks into memory, for I/O threads.
     pub fn piece(&self, offset: u64) -> Option<Piece> {

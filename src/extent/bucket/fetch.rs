@@ -33,7 +33,11 @@ use super::{
     transport,
     usage::{FetchUsage, Operation},
 };
-use crate::{shares::ClientKey, tls};
+use crate::{
+    extent::disk::{BUFFER_BYTES, Buffers},
+    shares::ClientKey,
+    tls,
+};
 
 /// Where fetched bytes go.
 pub trait Sink: Send + Sync + 'static {
@@ -337,13 +341,19 @@ impl Fetcher {
         Ok(())
     }
 
-    /// Reads a range into memory, past the cache: for a cache that cannot store. At most 8 MiB of it.
-    pub async fn read(&self, object: &Opened, range: Range<u64>) -> Result<Bytes, FetchError> {
-        let sink = Arc::new(Collected::default());
-        let range = range.start.min(object.size)..range.end.min(object.size);
+    /// Reads the front of a range, as much as a buffer holds, past the cache: for a cache that cannot store.
+    pub async fn read(
+        &self,
+        object: &Opened,
+        range: Range<u64>,
+        buffers: &Buffers,
+    ) -> Result<Bytes, FetchError> {
+        let end = range.end.min(range.start.saturating_add(BUFFER_BYTES as u64)).min(object.size);
+        let range = range.start.min(end)..end;
         if range.is_empty() {
             return Ok(Bytes::new());
         }
+        let sink = Arc::new(Collected::new(range.clone(), buffers.clone(), self.deadline));
         // In flights of its own: those of others end with the error of the cache.
         let flights = Arc::new(Flights::default());
         let claim = flights.claim(object, &range, true);
@@ -351,13 +361,9 @@ impl Fetcher {
         let client = ClientKey::current();
         let to_memory = Arc::clone(&sink);
         self.run(Transfer::new(requests, flights, flight, to_memory, client, self.deadline));
-        let Range { start, end } = claim.flight.range;
+        let end = claim.flight.range.end;
         match timeout_at(Instant::now() + self.deadline, claim.stored(end)).await {
-            Ok(End::Done) => {
-                let bytes = sink.take();
-                let skipped = usize::try_from(range.start - start).unwrap_or(usize::MAX);
-                Ok(bytes.slice(skipped.min(bytes.len())..))
-            }
+            Ok(End::Done) => Ok(sink.take()),
             Ok(End::Failed(error)) => Err(error),
             Ok(End::Dropped) | Err(_) => Err(FetchError::timeout()),
         }

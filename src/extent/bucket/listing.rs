@@ -27,6 +27,15 @@ pub struct Listed {
     pub is_archived: bool,
 }
 
+/// The present state of an object, which may be gone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ObjectChange {
+    /// Its key, without the prefix of the root.
+    pub key: Arc<str>,
+    /// Its state, with the same key; `None` if it is gone.
+    pub state: Option<Listed>,
+}
+
 /// A page of a listing, in the order of keys.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Page {

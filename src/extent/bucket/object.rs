@@ -227,6 +227,9 @@ impl Object {
                 }
                 return Ok(true);
             }
+            if self.cached.refuses() {
+                return Ok(false);
+            }
             match fetcher.fetch(&self.opened, rest, &self.cached, Need::Awaited).await {
                 Ok(()) if self.cached.piece(range.start).is_some() => return Ok(true),
                 Ok(()) => {}
@@ -284,11 +287,13 @@ impl Object {
 
     /// Fetches a range of at most a buffer without the cache, which has no room.
     async fn read_through_memory(&self, range: &Range<u64>) -> Result<Bytes, ReadError> {
-        let read = self.access.fetcher.read(&self.opened, range.clone()).await;
-        let bytes = read.map_err(|error| self.read_error(error))?;
-        match bytes.len().min(buffer_len(range)) {
-            0 => Err(ReadError::Truncated),
-            len => Ok(bytes.slice(..len)),
+        let Access { fetcher, buffers, .. } = &*self.access;
+        match fetcher.read(&self.opened, range.clone(), buffers).await {
+            Ok(bytes) if bytes.is_empty() => Err(ReadError::Truncated),
+            Ok(bytes) => Ok(bytes),
+            // No buffer was free.
+            Err(FetchError::Cache(_)) => Err(Unavailable::Busy.into()),
+            Err(error) => Err(self.read_error(error)),
         }
     }
 
@@ -345,6 +350,9 @@ impl Object {
     fn fetch_blocking(&self, range: Range<u64>) -> Result<bool, ReadError> {
         let Access { fetcher, runtime, .. } = &*self.access;
         for missing in self.cached.missing(range) {
+            if self.cached.refuses() {
+                return Ok(false);
+            }
             match runtime.block_on(fetcher.fetch_all(&self.opened, missing, &self.cached)) {
                 Ok(()) => {}
                 Err(FetchError::Cache(_)) => return Ok(false),

@@ -1,5 +1,7 @@
 //! A bucket as a root: names from its listing, objects by their keys.
 
+mod objects;
+
 use std::{
     collections::HashMap,
     io,
@@ -21,8 +23,11 @@ use super::{
     BreakerState, BucketSettings, Cache, CachedObject, FetchError, FetchSettings, Fetcher,
     ObjectId, Opened, Refusal, SettingsError,
     object::{Access, Object, unavailable},
-    tree::{Tree, TreeBuilder, TreeEntry},
+    tree::{Tree, TreeEntry},
 };
+
+pub use objects::LeftOut;
+
 use crate::{
     extent::disk::{
         Buffers, DiskPool, DiskPoolSettings, Entry, EntryKind, Identity, Names, OpenError,
@@ -33,6 +38,9 @@ use crate::{
 
 /// The most objects whose state is kept for the next request.
 const KNOWN_MAX: usize = 16_384;
+
+/// The time for which an object is trusted that the listing has in another state.
+const TRUST_IF_DIFFERENT: Duration = Duration::from_secs(1);
 
 /// The most keys that are known to have no object.
 const ABSENT_MAX: usize = 4096;
@@ -67,6 +75,7 @@ pub struct BucketPlaceSettings {
 pub struct BucketPlace {
     /// `s3://bucket/prefix`, for logs.
     name: String,
+    bucket: String,
     /// The front of all keys: empty, or with a slash at its end.
     prefix: String,
     /// The endpoint and the bucket.
@@ -83,6 +92,10 @@ pub struct BucketPlace {
     heads: Mutex<HashMap<Arc<str>, Head>>,
     /// `None` before the first listing.
     tree: RwLock<Option<Arc<Tree>>>,
+    /// The turn of the only writer that changes the tree.
+    updating: Mutex<()>,
+    /// How often objects were forgotten. What was asked of the bucket before is not kept.
+    forgotten: AtomicU64,
     is_open: AtomicBool,
     has_reported: AtomicBool,
 }
@@ -96,6 +109,8 @@ struct Known {
     object: Arc<Object>,
     /// When its state was last confirmed, or the bucket did not respond when it was to be.
     trusted_from_ms: AtomicU64,
+    /// Whether the listing has it in another state: one of them is about to change.
+    differs: AtomicBool,
     used_ms: AtomicU64,
     /// Whether a task confirms it while it is in use.
     is_kept: AtomicBool,
@@ -126,6 +141,7 @@ impl BucketPlace {
         };
         Ok(Arc::new(Self {
             name: url.trim_end_matches('/').to_owned(),
+            bucket: bucket.bucket,
             prefix: if prefix.is_empty() { prefix } else { format!("{prefix}/") },
             address: fetcher.address().into(),
             cache,
@@ -138,6 +154,8 @@ impl BucketPlace {
             absent: quick_cache::sync::Cache::new(ABSENT_MAX),
             heads: Mutex::default(),
             tree: RwLock::default(),
+            updating: Mutex::default(),
+            forgotten: AtomicU64::new(0),
             is_open: AtomicBool::new(false),
             has_reported: AtomicBool::new(false),
         }))
@@ -187,57 +205,6 @@ impl BucketPlace {
         Ok(false)
     }
 
-    /// Lists the bucket, and drops what is known of objects that have changed.
-    ///
-    /// # Errors
-    /// If a page of the listing cannot be read: the former listing stays.
-    pub async fn list_all(&self) -> io::Result<()> {
-        let mut tree = TreeBuilder::new(&self.prefix, self.objects_max);
-        let mut after: Option<String> = None;
-        loop {
-            let page = self.fetcher().list_page(&self.prefix, after.as_deref()).await;
-            let page = page.map_err(io::Error::other)?;
-            page.objects.into_iter().for_each(|listed| tree.push(listed));
-            match page.next {
-                None => break,
-                Some(next) if after.as_ref().is_some_and(|after| next <= *after) => {
-                    return Err(io::Error::other("the bucket lists in no order"));
-                }
-                next => after = next,
-            }
-        }
-        self.report(&tree);
-        let tree = tree.finish();
-        self.objects.retain(|key, known| {
-            let listed = key.strip_prefix(self.prefix.as_str()).and_then(|key| tree.get(key));
-            let Opened { etag, size, .. } = known.object.opened();
-            listed.is_some_and(|listed| (&listed.etag, listed.size) == (etag, *size))
-        });
-        self.absent.clear();
-        *self.tree.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tree));
-        self.is_open.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Reports once what a listing leaves out.
-    fn report(&self, tree: &TreeBuilder) {
-        let TreeBuilder { unservable, refused, first_unservable, .. } = tree;
-        if (*unservable, *refused) == (0, 0) || self.has_reported.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        if let Some(key) = first_unservable {
-            tracing::warn!(
-                bucket = self.name,
-                unservable,
-                ?key,
-                "keys that are no paths of visible files are not served"
-            );
-        }
-        if *refused > 0 {
-            tracing::warn!(bucket = self.name, refused, "too many objects; raise max_titles");
-        }
-    }
-
     fn tree(&self) -> Result<Arc<Tree>, Unavailable> {
         let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
         tree.clone().ok_or(Unavailable::Offline)
@@ -256,10 +223,7 @@ impl BucketPlace {
         let list = move || {
             let entry = |entry| match entry {
                 TreeEntry::File(name, listed) => {
-                    let key = place.key_of(&listed.key);
-                    let (etag, size, modified) = (&listed.etag, listed.size, listed.modified);
-                    let identity = Identity::of_object(&place.address, &key, etag, size, modified);
-                    Entry { name: name.into(), kind: EntryKind::File(identity) }
+                    Entry { name: name.into(), kind: EntryKind::File(place.identity(listed)) }
                 }
                 TreeEntry::Directory(name) => {
                     Entry { name: name.into(), kind: EntryKind::Directory }
@@ -302,8 +266,9 @@ impl BucketPlace {
         if self.is_absent(&key) {
             return Err(OpenError::NotFound);
         }
+        let forgotten = self.forgotten();
         let opened = self.head(&key).await;
-        Ok(EntryKind::File(*self.note_or_last(&key, opened)?.identity()))
+        Ok(EntryKind::File(*self.note_or_last(&key, opened, forgotten)?.identity()))
     }
 
     /// Opens an object in its present state.
@@ -315,11 +280,12 @@ impl BucketPlace {
         if self.is_absent(&key) {
             return Err(OpenError::NotFound);
         }
+        let forgotten = self.forgotten();
         let opened = match self.is_in_cache(&key).await {
             true => self.head(&key).await,
             false => self.open_ends(&key).await,
         };
-        self.note_or_last(&key, opened)
+        self.note_or_last(&key, opened, forgotten)
     }
 
     /// As [`open_file`](Self::open_file) without waiting; `None` if that is not possible.
@@ -330,9 +296,16 @@ impl BucketPlace {
     /// Requires that the bucket confirms an object before its next use.
     pub fn forget(&self, path: &Path) {
         if let Ok(key) = self.key(path) {
-            self.objects.remove(&key);
-            self.absent.remove(&key);
+            self.forget_key(&key);
         }
+    }
+
+    fn forget_key(&self, key: &Arc<str>) {
+        // A response that is on its way may be that of the state before.
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.objects.remove(key);
+        self.absent.remove(key);
     }
 
     /// As [`forget`](Self::forget), for all objects below a directory.
@@ -364,7 +337,8 @@ impl BucketPlace {
     /// An object whose state is trusted. From now on it is confirmed in the background, while it is in use.
     fn known(self: &Arc<Self>, key: &Arc<str>) -> Option<Arc<Object>> {
         let known = self.objects.get(key)?;
-        if self.age(&known.trusted_from_ms) >= self.trust || known.object.is_replaced() {
+        let is_trusted = self.age(&known.trusted_from_ms) < self.trust_in(&known);
+        if !is_trusted || known.object.is_replaced() {
             return None;
         }
         known.used_ms.store(self.now_ms(), Ordering::Relaxed);
@@ -378,29 +352,36 @@ impl BucketPlace {
     /// Confirms an object each half of the time of trust, until nothing has used it for that time: so a viewer
     /// who watches it never waits for that.
     async fn keep(weak: Weak<Self>, key: Arc<str>, known: Arc<Known>) {
-        let until_half =
-            |place: Arc<Self>| (place.trust / 2).saturating_sub(place.age(&known.trusted_from_ms));
+        let until_half = |place: Arc<Self>| {
+            (place.trust_in(&known) / 2).saturating_sub(place.age(&known.trusted_from_ms))
+        };
         while let Some(time) = weak.upgrade().map(until_half) {
             sleep(time).await;
             let Some(place) = weak.upgrade() else { break };
             if place.age(&known.used_ms) >= place.trust || known.object.is_replaced() {
                 break;
             }
+            let forgotten = place.forgotten();
             let opened = place.head(&key).await;
-            match place.note(&key, opened) {
+            match place.note(&key, opened, forgotten) {
                 Ok(object) if Arc::ptr_eq(&object, &known.object) => {}
+                Err(error) if is_down(&error) => place.trust_from_now(&known),
                 Ok(_) | Err(OpenError::NotFound) => break,
                 Err(error) => {
                     tracing::debug!(%error, "an object is not confirmed");
-                    if is_down(&error) {
-                        place.trust_from_now(&known);
-                    } else {
-                        break;
-                    }
+                    break;
                 }
             }
         }
         known.is_kept.store(false, Ordering::Relaxed);
+    }
+
+    /// The time for which a state is trusted.
+    fn trust_in(&self, known: &Known) -> Duration {
+        match known.differs.load(Ordering::Relaxed) {
+            true => self.trust.min(TRUST_IF_DIFFERENT),
+            false => self.trust,
+        }
     }
 
     fn now_ms(&self) -> u64 {
@@ -414,6 +395,10 @@ impl BucketPlace {
 
     fn trust_from_now(&self, known: &Known) {
         known.trusted_from_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
     }
 
     fn is_absent(&self, key: &Arc<str>) -> bool {
@@ -472,8 +457,9 @@ impl BucketPlace {
         &self,
         key: &Arc<str>,
         opened: Result<Opened, FetchError>,
+        forgotten: u64,
     ) -> Result<Arc<Object>, OpenError> {
-        let noted = self.note(key, opened);
+        let noted = self.note(key, opened, forgotten);
         if noted.as_ref().is_err_and(is_down)
             && let Some(last) = self.objects.get(key)
             && !last.object.is_replaced()
@@ -484,17 +470,22 @@ impl BucketPlace {
         noted
     }
 
-    /// Notes what the bucket responded, and returns the object in that state.
+    /// Notes what the bucket responded, and returns the object in that state. `forgotten`: the count from before
+    /// the request.
     fn note(
         &self,
         key: &Arc<str>,
         opened: Result<Opened, FetchError>,
+        forgotten: u64,
     ) -> Result<Arc<Object>, OpenError> {
+        let is_late = forgotten != self.forgotten();
         let opened = match opened {
             Ok(opened) => opened,
             Err(FetchError::NotFound) => {
                 self.objects.remove(key);
-                self.absent.insert(Arc::clone(key), Instant::now());
+                if !is_late {
+                    self.absent.insert(Arc::clone(key), Instant::now());
+                }
                 return Err(OpenError::NotFound);
             }
             Err(error) => return Err(open_error(error)),
@@ -505,21 +496,34 @@ impl BucketPlace {
                 == (&opened.etag, opened.size)
         {
             self.trust_from_now(&known);
+            known.differs.store(self.differs_from_listing(&opened), Ordering::Relaxed);
             return Ok(Arc::clone(&known.object));
         }
         let Opened { etag, size, modified, .. } = &opened;
         let identity = Identity::of_object(&self.address, key, etag, *size, *modified);
-        let cached = self.cached(&opened);
+        let (cached, differs) = (self.cached(&opened), self.differs_from_listing(&opened));
         let object = Arc::new(Object::new(opened, identity, cached, Arc::clone(&self.access)));
+        if is_late {
+            return Ok(object);
+        }
         let known = Known {
             object: Arc::clone(&object),
             trusted_from_ms: self.now_ms().into(),
+            differs: AtomicBool::new(differs),
             used_ms: self.now_ms().into(),
             is_kept: AtomicBool::new(false),
         };
         self.absent.remove(key);
         self.objects.insert(Arc::clone(key), Arc::new(known));
         Ok(object)
+    }
+
+    /// Whether the listing has an object in another state. An object without an entry is one that was not listed
+    /// yet.
+    fn differs_from_listing(&self, opened: &Opened) -> bool {
+        let Ok(tree) = self.tree() else { return false };
+        let listed = tree.get(&opened.key[self.prefix.len()..]);
+        listed.is_some_and(|listed| (&listed.etag, listed.size) != (&opened.etag, opened.size))
     }
 
     fn cached(&self, opened: &Opened) -> Arc<CachedObject> {

@@ -2,11 +2,13 @@
 
 use std::{
     fmt,
+    pin::pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
+use tokio::{sync::Notify, time::timeout};
 
 /// The size of one buffer, which is also that of the largest single read, in bytes.
 ///
@@ -25,6 +27,7 @@ struct Pool {
     /// Held for nanoseconds and never across an await, hence a plain mutex.
     state: Mutex<State>,
     returned: Condvar,
+    returned_to_task: Notify,
     /// The most buffers.
     limit: usize,
 }
@@ -35,6 +38,23 @@ struct State {
     allocated: usize,
     /// Threads that wait for a buffer. A notification is a system call even if no thread waits.
     waiting: usize,
+    waiting_tasks: usize,
+}
+
+/// A task that waits for a buffer.
+struct WaitingTask<'a>(&'a Pool);
+
+impl<'a> WaitingTask<'a> {
+    fn new(pool: &'a Pool) -> Self {
+        pool.lock().waiting_tasks += 1;
+        Self(pool)
+    }
+}
+
+impl Drop for WaitingTask<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting_tasks -= 1;
+    }
 }
 
 impl Buffers {
@@ -43,6 +63,7 @@ impl Buffers {
         Self(Arc::new(Pool {
             state: Mutex::default(),
             returned: Condvar::new(),
+            returned_to_task: Notify::new(),
             limit: (budget_bytes / BUFFER_BYTES).max(1),
         }))
     }
@@ -62,6 +83,26 @@ impl Buffers {
             .unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
         self.take_from(&mut state)
+    }
+
+    /// As [`take_within`](Self::take_within), for tasks.
+    pub async fn take(&self, longest: Duration) -> Option<Buffer> {
+        if let Some(buffer) = self.try_take() {
+            return Some(buffer);
+        }
+        let _waiting = WaitingTask::new(&self.0);
+        let take = async {
+            loop {
+                // Before the look: a buffer that returns in between wakes this task, too.
+                let mut returned = pin!(self.0.returned_to_task.notified());
+                returned.as_mut().enable();
+                match self.try_take() {
+                    Some(buffer) => return buffer,
+                    None => returned.await,
+                }
+            }
+        };
+        timeout(longest, take).await.ok()
     }
 
     fn take_from(&self, state: &mut State) -> Option<Buffer> {
@@ -112,6 +153,12 @@ impl Buffer {
     }
 }
 
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer").finish_non_exhaustive()
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
@@ -119,11 +166,16 @@ impl Drop for Buffer {
         if state.waiting > 0 {
             self.pool.returned.notify_one();
         }
+        if state.waiting_tasks > 0 {
+            self.pool.returned_to_task.notify_one();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     #[test]
@@ -138,5 +190,24 @@ mod tests {
         assert_eq!(part, "b");
         drop(part);
         assert!(pool.try_take().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_waits_for_the_next_buffer_that_returns() {
+        let pool = Buffers::new(BUFFER_BYTES);
+        let buffer = pool.try_take().expect("the only buffer");
+        assert!(pool.take(Duration::from_secs(1)).await.is_none());
+        let mut waiting = [(); 2].map(|()| {
+            let pool = pool.clone();
+            Box::pin(async move { pool.take(Duration::from_secs(1)).await.is_some() })
+        });
+        for task in &mut waiting {
+            assert!(task.now_or_never().is_none());
+        }
+        drop(buffer);
+        let [one, other] = waiting;
+        // Each returns it to the other.
+        assert!(one.await && other.await);
+        assert_eq!(pool.0.lock().waiting_tasks, 0);
     }
 }

@@ -20,7 +20,7 @@ mod root;
 pub(in crate::extent) mod testing;
 mod watched_directories;
 
-pub use buffers::{BUFFER_BYTES, Buffers};
+pub use buffers::{BUFFER_BYTES, Buffer, Buffers};
 pub use file::File;
 pub use identity::{Identity, Version};
 pub use names::{NAMES_BUDGET_BYTES, Names, NamesLength, parent_directory, split_stem};

@@ -342,7 +342,7 @@ fn one_job(job: Option<Job>) -> Result<HttpResponse, Error> {
 }
 
 /// A JSON response that caches must not store.
-fn json(status: StatusCode, value: &impl Serialize) -> Result<HttpResponse, Error> {
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<HttpResponse, Error> {
     let json = serde_json::to_vec(value).map_err(|error| Error::Internal(Box::new(error)))?;
     Ok(HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
@@ -351,7 +351,10 @@ fn json(status: StatusCode, value: &impl Serialize) -> Result<HttpResponse, Erro
 }
 
 /// Responds to OPTIONS, without CORS fields, and refuses all other methods.
-fn options_or_refuse(request: &HttpRequest, methods: HeaderValue) -> Result<HttpResponse, Error> {
+pub(super) fn options_or_refuse(
+    request: &HttpRequest,
+    methods: HeaderValue,
+) -> Result<HttpResponse, Error> {
     match *request.method() {
         Method::OPTIONS => Ok(HttpResponse::NoContent().insert_header((ALLOW, methods)).finish()),
         _ => Err(Error::MethodNotAllowed(methods)),

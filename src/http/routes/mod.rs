@@ -6,6 +6,7 @@ pub mod files;
 pub mod follow;
 mod images;
 pub mod jobs;
+pub mod library_events;
 pub mod openapi;
 pub mod operations;
 pub mod page;
@@ -40,9 +41,9 @@ pub fn respond_if_ready(
 
 /// The most bytes of content that the App reads of such a request; `None` if it reads none.
 pub fn content_bytes_max(request: &impl RequestFields) -> Option<usize> {
-    let reads =
-        request.target().starts_with("/api/jobs") && parse_get_or_head(request.method()).is_none();
-    reads.then_some(CONTENT_BYTES_MAX)
+    let is_read =
+        ["/api/jobs", "/api/library/"].iter().any(|path| request.target().starts_with(path));
+    (is_read && parse_get_or_head(request.method()).is_none()).then_some(CONTENT_BYTES_MAX)
 }
 
 /// Completes the response of a route: an error becomes its document, caches may keep a 404 for a short time,

@@ -64,7 +64,7 @@ pub async fn status(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         worker: worker(&site),
         queue: artifacts.is_some(),
         unavailable: artifacts.as_ref().and_then(|artifacts| artifacts.unavailable),
-        buckets: bucket_status::buckets(&site.titles.library),
+        buckets: bucket_status::buckets(&site.titles.library, &site.bucket_catalog),
         cache: bucket_status::cache(
             &site.titles.library,
             site.settings.load().cache_mib.get() << 20,

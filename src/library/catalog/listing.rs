@@ -154,7 +154,6 @@ impl Listing {
         if is_shown {
             self.count(&path);
         }
-        self.note_changed(&path, is_shown);
         self.update_parts(&path);
     }
 
@@ -164,7 +163,6 @@ impl Listing {
             if is_shown {
                 self.uncount(path);
             }
-            self.note_changed(path, is_shown);
             self.update_parts(path);
         }
     }
@@ -212,10 +210,10 @@ impl Listing {
         (titles, last)
     }
 
-    /// Counts a change, if lists show the title.
+    /// Counts a change of a title, if lists show it.
     fn note_changed(&mut self, path: &MediaPath, is_shown: bool) {
         if is_shown {
-            self.recent.push(path);
+            self.recent.push(path, false);
         }
     }
 
@@ -245,12 +243,13 @@ impl Listing {
                     true => self.count(&path),
                     false => self.uncount(&path),
                 }
-                self.recent.push(&path);
             }
         }
     }
 
+    /// Counts a title that lists show from now on.
     fn count(&mut self, path: &MediaPath) {
+        self.recent.push(path, true);
         self.shown += 1;
         let folders = std::iter::successors(path.parent(), MediaPath::parent);
         for folder in folders {
@@ -258,7 +257,9 @@ impl Listing {
         }
     }
 
+    /// Counts off a title that lists do not show any more.
     fn uncount(&mut self, path: &MediaPath) {
+        self.recent.push(path, false);
         self.shown -= 1;
         for folder in path.folders() {
             if let Some(count) = self.folders.get_mut(folder) {

@@ -68,7 +68,9 @@ impl Title {
 pub enum Changes {
     /// These, and no others.
     Known {
-        /// New or changed titles, in their present state.
+        /// Titles that lists did not show before, in their present state.
+        added: Vec<Title>,
+        /// Changed titles, in their present state.
         changed: Vec<Title>,
         /// The paths of titles that lists do not show any more.
         removed: Vec<MediaPath>,
@@ -105,11 +107,12 @@ pub struct Catalog {
 impl Catalog {
     /// An empty catalog of `roots` roots, none of which has been scanned.
     pub fn new(roots: usize, max_titles: usize) -> Self {
+        let listing = Listing::default();
         Self {
-            listing: RwLock::default(),
+            changes: AtomicU64::new(listing.recent().last()),
+            listing: RwLock::new(listing),
             max_titles,
             count: AtomicUsize::new(0),
-            changes: AtomicU64::new(0),
             unscanned: AtomicUsize::new(roots),
             wanted: Mutex::default(),
             lacks_facts: Notify::new(),
@@ -132,21 +135,22 @@ impl Catalog {
     }
 
     /// The titles that changed after the change number `since`, in their present state, and the number of
-    /// the last change.
+    /// the last change. [`Changes::Many`] also if `since` is a number of another server.
     pub fn changes_since(&self, since: u64) -> (Changes, u64) {
         let listing = self.read();
         let last = listing.recent().last();
-        let Some(paths) = listing.recent().since(since) else {
+        let Some(titles) = listing.recent().since(since) else {
             return (Changes::Many, last);
         };
-        let (mut changed, mut removed) = (Vec::new(), Vec::new());
-        for path in paths {
+        let (mut added, mut changed, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+        for (path, is_new) in titles {
             match listing.get(&path).filter(|listed| listed.is_shown) {
+                Some(listed) if is_new => added.push(listed.title.clone()),
                 Some(listed) => changed.push(listed.title.clone()),
                 None => removed.push(path),
             }
         }
-        (Changes::Known { changed, removed }, last)
+        (Changes::Known { added, changed, removed }, last)
     }
 
     /// Whether the first scan of a root is under way.
@@ -204,8 +208,8 @@ impl Catalog {
         });
     }
 
-    /// Removes the title of a set, and none below it.
-    pub fn remove_set(&self, path: &MediaPath) {
+    /// Removes a title, and none below its path.
+    pub fn remove_title(&self, path: &MediaPath) {
         self.update(|listing| listing.remove(path));
     }
 

@@ -1,6 +1,10 @@
 //! Buckets: objects of an S3 server as the library.
 
+mod away; // what viewers read of a bucket that does not respond
 mod cache; // the cache on local disk
+mod catalog; // the objects in the database, and its followers
+mod evicting; // what is evicted while it is sent
 mod fetching;
+mod scale; // several origins behind nginx
 mod serving; // what a server sends of a bucket
 mod status; // what `/api/status` and the banner say

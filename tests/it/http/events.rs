@@ -79,9 +79,10 @@ fn until_titles(subscriber: &mut Subscriber, mut condition: impl FnMut(&Value) -
             continue;
         }
         assert_eq!(event.id, None);
-        let is_list = |member: &str| event.data[member].is_array();
+        let is_list = |member: &&str| event.data[*member].is_array();
         assert!(
-            event.data == json!({ "all": true }) || is_list("changed") && is_list("removed"),
+            event.data == json!({ "all": true })
+                || ["added", "changed", "removed"].iter().all(is_list),
             "{}",
             event.data
         );
@@ -91,9 +92,10 @@ fn until_titles(subscriber: &mut Subscriber, mut condition: impl FnMut(&Value) -
     }
 }
 
-/// The item of a title among those that changed.
+/// The item of a title among those that are new or changed.
 fn changed<'a>(data: &'a Value, path: &str) -> Option<&'a Value> {
-    data["changed"].as_array()?.iter().find(|item| item["path"] == path)
+    let mut items = ["added", "changed"].iter().flat_map(|list| data[*list].as_array()).flatten();
+    items.find(|item| item["path"] == path)
 }
 
 #[test]
@@ -209,4 +211,26 @@ fn a_subscriber_that_closes_its_side_is_disconnected() {
     subscriber.client.socket().shutdown(Shutdown::Write).expect("half closed");
     assert!(subscriber.client.read_chunk().expect("the end").is_empty());
     until("the connection is closed", || serving.site().metrics.open_connections() == 0);
+}
+
+#[test]
+fn a_subscriber_receives_what_changed_after_its_list_of_titles() {
+    let (folder, serving) = one_title();
+    serving.until_watching(&folder);
+    serving.until_indexed();
+    let list = json(&serving.get("/api/titles?folder=films", &[]), 200);
+    put_sample(&folder, "Clock.mp4", "films/b.mp4");
+    until("the new title is listed", || {
+        json(&serving.get("/api/titles?folder=films", &[]), 200)["total"] == 2
+    });
+    let since = |number: &Value| format!("/api/events?titles_since={number}");
+    let mut subscriber = Subscriber::begin(&serving, &since(&list["changed"]), &[]);
+    let data = until_titles(&mut subscriber, |_any| true);
+    assert_eq!((&data["added"][0]["path"], &data["changed"]), (&json!("films/b.mp4"), &json!([])));
+    // A number of another server, and one from before the start of this one.
+    for number in [json!(u64::MAX >> 1), json!(1)] {
+        let mut subscriber = Subscriber::begin(&serving, &since(&number), &[]);
+        assert_eq!(until_titles(&mut subscriber, |_any| true), json!({ "all": true }));
+    }
+    assert_eq!(serving.get("/api/events?titles_since=x", &[]).status, 400);
 }

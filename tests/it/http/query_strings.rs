@@ -60,7 +60,7 @@ fn the_api_names_the_key_that_it_refuses() {
             "/api/jobs?kind=x",
             "unknown key `kind`; the keys are `state`, `title`, `limit`, `before`",
         ),
-        ("/api/events?from=1", "unknown key `from`; the keys are `since`"),
+        ("/api/events?from=1", "unknown key `from`; the keys are `since`, `titles_since`"),
     ] {
         let problem = json(&serving.get(target, &[]), 400);
         assert_eq!(problem["detail"], detail, "{target}");

@@ -41,7 +41,7 @@ impl Site {
             Program::serve(&[&films, &data, "--local-worker=false"], &[])
         };
         let origins = vec![origin(0), origin(1)];
-        let Some(nginx) = Proxy::slices([origins[0].address, origins[1].address]) else {
+        let Some(nginx) = Proxy::slices(&[origins[0].address, origins[1].address]) else {
             eprintln!("this test did not run, because nginx is not installed");
             return None;
         };

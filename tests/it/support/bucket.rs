@@ -3,13 +3,13 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr},
     os::unix::process::CommandExt as _,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -20,17 +20,25 @@ use crate::support::{
     folder::Folder,
 };
 
-/// Serves, prints its port, and ends when its input ends: with the tests, however they end.
+/// Serves, prints its port, and ends when its input ends: with the tests, however they end. A line of the input
+/// asks for objects in a bucket, whose number and which is printed then: 100,000 requests would take minutes.
 const SCRIPT: &str = "
 import logging, sys, threading
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 logging.getLogger('werkzeug').setLevel(logging.ERROR)
 app = DomainDispatcherApplication(create_backend_app)
 server = make_server('127.0.0.1', 0, app, threaded=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_port, flush=True)
-sys.stdin.read()
+for line in sys.stdin:
+    bucket, count = line.split()
+    backend = s3_backends[DEFAULT_ACCOUNT_ID]['aws']
+    for number in range(int(count)):
+        backend.put_object(bucket, f'films/{number // 1000:03}/{number:06}.mp4', b'x')
+    print('done', flush=True)
 ";
 
 /// moto takes every signature, but wants one.
@@ -49,13 +57,24 @@ pub struct Bucket {
     pub name: String,
 }
 
-/// The address of the server.
-fn server() -> SocketAddr {
-    static SERVER: OnceLock<(SocketAddr, Child)> = OnceLock::new();
-    SERVER.get_or_init(start).0
+/// The running server.
+struct Server {
+    address: SocketAddr,
+    process: Mutex<Process>,
 }
 
-fn start() -> (SocketAddr, Child) {
+struct Process {
+    child: Child,
+    replies: BufReader<ChildStdout>,
+}
+
+/// The server.
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(start)
+}
+
+fn start() -> Server {
     let python = Path::new(ROOT).join("target/bucket/bin/python");
     let mut command = Command::new(python);
     command
@@ -65,10 +84,11 @@ fn start() -> (SocketAddr, Child) {
         .stderr(Stdio::piped());
     // An interrupt at a terminal is for the tests; the server ends with them.
     command.process_group(0);
-    let mut server = command.spawn().expect("moto; `scripts/setup test` installs it");
+    let mut child = command.spawn().expect("moto; `scripts/setup test` installs it");
     let mut port = String::new();
-    BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut port).expect("text");
-    let mut errors = server.stderr.take().expect("a pipe");
+    let mut replies = BufReader::new(child.stdout.take().expect("a pipe"));
+    replies.read_line(&mut port).expect("text");
+    let mut errors = child.stderr.take().expect("a pipe");
     let Ok(port) = port.trim_end().parse::<u16>() else {
         let mut why = String::new();
         errors.read_to_string(&mut why).expect("text");
@@ -76,7 +96,8 @@ fn start() -> (SocketAddr, Child) {
     };
     // So that the server never waits for a reader.
     std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::stderr()));
-    (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), server)
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Server { address, process: Mutex::new(Process { child, replies }) }
 }
 
 impl Bucket {
@@ -88,7 +109,7 @@ impl Bucket {
 
     /// A bucket with this name, which is new unless a test has made it.
     pub fn named(name: &str) -> Self {
-        let bucket = Self { address: server(), name: name.to_owned() };
+        let bucket = Self { address: server().address, name: name.to_owned() };
         bucket.request("PUT", &format!("/{name}"), &[]);
         bucket
     }
@@ -127,6 +148,16 @@ impl Bucket {
     pub fn put(&self, key: &str, bytes: impl AsRef<[u8]>) -> String {
         let response = self.request("PUT", &self.target(key), bytes.as_ref());
         response.field("etag").expect("an ETag").to_owned()
+    }
+
+    /// Puts so many small objects, `films/000/000000.mp4` and on, a thousand to a folder.
+    pub fn fill(&self, count: usize) {
+        let mut process = server().process.lock().unwrap_or_else(PoisonError::into_inner);
+        let input = process.child.stdin.as_mut().expect("a pipe");
+        writeln!(input, "{} {count}", self.name).expect("a server");
+        let mut reply = String::new();
+        process.replies.read_line(&mut reply).expect("text");
+        assert_eq!(reply, "done\n");
     }
 
     /// Puts all files of a folder, and of those below it. Keys begin with the prefix.

@@ -34,17 +34,24 @@ impl Proxy {
         Self::nginx_with(|address, _| format!("server {{ listen {address}; {location} }}"))
     }
 
-    /// Starts nginx with `config/nginx-slice.conf` in front of two servers. `None` if nginx is not installed.
-    pub fn slices(origins: [SocketAddr; 2]) -> Option<Self> {
+    /// Starts nginx with `config/nginx-slice.conf` in front of some servers, in place of the two there. `None`
+    /// if nginx is not installed.
+    pub fn slices(origins: &[SocketAddr]) -> Option<Self> {
         let configuration = document("config/nginx-slice.conf").text;
+        let is_origin = |line: &&str| line.trim_start().starts_with("server 127.0.0.1:");
+        let documented: Vec<&str> = configuration.lines().filter(is_origin).collect();
+        assert_eq!(documented.len(), 2, "{documented:?}");
+        let (first, rest) = (format!("{}\n", documented[0]), format!("{}\n", documented[1]));
+        let line = |origin: &SocketAddr| first.replace("127.0.0.1:8081", &origin.to_string());
+        let lines: String = origins.iter().map(line).collect();
         Self::nginx_with(|address, home| {
             let changes = [
-                ("127.0.0.1:8081", origins[0].to_string()),
-                ("127.0.0.1:8082", origins[1].to_string()),
+                (first.as_str(), lines.clone()),
+                (&rest, String::new()),
                 ("listen 80;", format!("listen {address};")),
                 ("/var/cache/nginx/headwater", format!("{home}/cache")),
             ];
-            changes.iter().fold(configuration, |text, (documented, actual)| {
+            changes.iter().fold(configuration.clone(), |text, (documented, actual)| {
                 assert!(text.contains(documented), "{documented} in {text}");
                 text.replace(documented, actual)
             })

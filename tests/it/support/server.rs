@@ -32,7 +32,7 @@ pub struct Serving {
     server: Option<Server>,
     /// Its address.
     pub address: SocketAddr,
-    _data: TempDir,
+    _data: Option<TempDir>,
 }
 
 /// Serves one folder with the default settings.
@@ -48,18 +48,28 @@ pub fn serve_with(roots: &[PathBuf], configuration: &str) -> Serving {
 /// Like [`serve_with`], but may fail.
 pub fn start(roots: &[PathBuf], configuration: &str) -> Result<Serving, StartError> {
     let data = TempDir::new().expect("a data folder");
+    let server = start_in(data.path(), roots, configuration)?;
+    Ok(Serving { address: server.address(), server: Some(server), _data: Some(data) })
+}
+
+/// Like [`serve_with`], with a data folder that others may use, too.
+pub fn serve_in(data: &Path, roots: &[PathBuf], configuration: &str) -> Serving {
+    let server = start_in(data, roots, configuration).expect("a server");
+    Serving { address: server.address(), server: Some(server), _data: None }
+}
+
+fn start_in(data: &Path, roots: &[PathBuf], configuration: &str) -> Result<Server, StartError> {
     let file: Layer = toml::from_str(configuration).expect("a configuration");
     let root = |root: &PathBuf| -> RootConfig {
         root.to_str().expect("a name in UTF-8").parse().expect("a root")
     };
     let typed = Layer {
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 0)).into()),
-        data: Some(data.path().into()),
+        data: Some(data.into()),
         root: roots.iter().map(root).collect(),
         ..Layer::default()
     };
-    let server = Server::start(Settings::from_layers(&[typed, file]), None)?;
-    Ok(Serving { address: server.address(), server: Some(server), _data: data })
+    Server::start(Settings::from_layers(&[typed, file]), None)
 }
 
 impl Serving {

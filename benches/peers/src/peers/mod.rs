@@ -12,7 +12,7 @@ mod peer;
 use crate::options::{Family, Options};
 
 pub use dedicated::Dedicated;
-pub use peer::{Peer, Role, Server, Site, start};
+pub use peer::{Peer, Role, Server, Site, start, version_of};
 
 /// The peers that the options name, in the order of their turns.
 pub fn chosen(options: &Options) -> Vec<Box<dyn Peer>> {

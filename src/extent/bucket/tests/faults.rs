@@ -1,6 +1,7 @@
 //! Each way in which a bucket can misbehave: never a wrong byte, and never a wait beyond the deadline.
 
 use super::*;
+use crate::extent::disk::{BUFFER_BYTES, Buffers};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -276,6 +277,14 @@ async fn a_sink_that_cannot_store_ends_the_fetch_with_its_error() {
     let result = bucket.fetcher().fetch_all(&bucket.opened(), 0..1, &Arc::new(Full)).await;
     let Err(FetchError::Cache(error)) = result else { panic!("{result:?}") };
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-    let past = bucket.fetcher().read(&bucket.opened(), 100_000..300_000).await;
-    assert!(past.expect("it is there") == bucket.bytes(100_000..300_000));
+    let (fetcher, buffers) = (bucket.fetcher(), Buffers::new(BUFFER_BYTES));
+    for range in [0..10, 60_000..70_000, 100_000..300_000, MIB - 5..MIB] {
+        let front = range.start..range.end.min(range.start + BUFFER_BYTES);
+        let (object, asked) = (bucket.opened(), range.start as u64..range.end as u64);
+        let past = fetcher.read(&object, asked, &buffers);
+        assert!(past.await.expect("it is there") == bucket.bytes(front), "{range:?}");
+    }
+    let _taken = buffers.try_take().expect("all have returned");
+    let without = fetcher.read(&bucket.opened(), 0..10, &buffers).await;
+    assert!(matches!(without, Err(FetchError::Cache(_))), "{without:?}");
 }

@@ -19,6 +19,7 @@ use crate::{
         methods::{Read, read_method},
         query::Query,
         title_item::folder_target,
+        unavailable_roots::{UnavailableRoot, unavailable_roots},
     },
     library::{
         MediaPath,
@@ -60,6 +61,8 @@ pub struct Shelf {
     exists: bool,
     /// Whether the first scan is running, which may find more titles.
     is_scanning: bool,
+    /// The roots whose titles may be missing.
+    unavailable: Vec<UnavailableRoot>,
 }
 
 /// `/`, `/library/` and `/library/<folder>/`
@@ -151,9 +154,11 @@ impl Shelf {
             });
             let unknown = page.titles.iter().filter(|title| title.facts.is_none());
             catalog.want_facts(unknown.map(|title| title.path.clone()));
-            let exists =
-                is_scanning || folder.as_ref().is_none_or(|folder| catalog.has_folder(folder));
-            let shelf = Self { folder, search, offset, page, exists, is_scanning };
+            let unavailable = unavailable_roots(&library, folder.as_ref().map(MediaPath::as_path));
+            let exists = is_scanning
+                || !unavailable.is_empty()
+                || folder.as_ref().is_none_or(|folder| catalog.has_folder(folder));
+            let shelf = Self { folder, search, offset, page, exists, is_scanning, unavailable };
             ShelfParts {
                 folder: shelf.folder.as_ref().map(MediaPath::display_name),
                 exists,
@@ -182,6 +187,7 @@ impl Shelf {
             ("crumbs", self.crumbs(beside.is_some())),
             ("folder", Escaped(&heading).to_string()),
             ("count", self.count(if beside.is_some() { 0 } else { self.page.total_folders })),
+            ("unavailable", self.unavailable()),
             ("more", if self.exists { self.more() } else { notice(MISSING) }),
         ]
     }
@@ -207,6 +213,9 @@ impl Shelf {
 
     fn count(&self, folders: usize) -> String {
         let titles = self.page.total;
+        if (folders, titles) == (0, 0) && !self.unavailable.is_empty() {
+            return String::new();
+        }
         let parts = [
             (folders > 0).then(|| cards::count(folders, "folder")),
             (titles > 0 || folders == 0).then(|| cards::count(titles, "title")),
@@ -215,6 +224,12 @@ impl Shelf {
         let scanning = if self.is_scanning { "scanning… " } else { "" };
         let found = if self.search.is_empty() { "" } else { " found" };
         format!("{scanning}{}{found}", text.join(", "))
+    }
+
+    /// Which roots are not available, and why.
+    fn unavailable(&self) -> String {
+        let sentence = |root: &UnavailableRoot| format!("<p>{}</p>", Escaped(&root.sentence()));
+        self.unavailable.iter().map(sentence).collect()
     }
 
     /// Links to the pages before and behind, for a browser without scripts.

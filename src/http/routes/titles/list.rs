@@ -13,6 +13,7 @@ use crate::{
         methods::{Read, read_method},
         query::Query,
         title_item::{FolderItem, Item},
+        unavailable_roots::{UnavailableRoot, unavailable_roots},
     },
     library::{
         MediaPath,
@@ -47,6 +48,11 @@ struct List {
     next: Option<String>,
     /// Whether the first scan is running, which may find more titles.
     scanning: bool,
+    /// The roots whose titles may be missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unavailable: Vec<UnavailableRoot>,
+    /// The number of the last change that the list shows; it may show some later ones.
+    changed: u64,
 }
 
 /// `GET /api/titles?folder=&search=&sort=&offset=&limit=`, or `?path=` of some titles.
@@ -70,8 +76,15 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
         let catalog = &shared.titles.library.catalog;
         // Before the query: what it does not find then does not exist.
         let scanning = catalog.is_scanning();
-        if let Scope::Folder(Some(folder)) = &query.scope
+        let changed = catalog.changes();
+        let folder = match &query.scope {
+            Scope::Folder(Some(folder)) => Some(folder),
+            _ => None,
+        };
+        let unavailable = unavailable_roots(&shared.titles.library, folder.map(MediaPath::as_path));
+        if let Some(folder) = folder
             && !scanning
+            && unavailable.is_empty()
             && !catalog.has_folder(folder)
         {
             return Err(Error::NotFound);
@@ -92,6 +105,8 @@ async fn respond_list(request: &HttpRequest, site: &Data<Site>) -> Result<HttpRe
             limit: query.limit,
             next: (end < page.total).then(|| next_page(&query, &sort, end)),
             scanning,
+            unavailable,
+            changed,
         };
         serde_json::to_vec(&list).map_err(internal)
     });

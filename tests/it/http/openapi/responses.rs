@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use super::{Api, NO_JOB, target};
 use crate::support::{
     api_description::{names, names_of},
+    bucket::Bucket,
     client::head,
+    fault_proxy::{FaultProxy, Faults},
     folder::Folder,
     fuzz_corpus,
     jobs::{claim, queue},
@@ -31,6 +33,7 @@ fn every_response_conforms_and_every_described_response_occurs() {
     a_job_from_request_to_end(&api);
     jobs_of_every_kind(&api);
     refused_requests(&api);
+    notifications_of_a_bucket(&api);
     events(&api);
     unauthorized_requests(&api);
     unavailable_resources(&api);
@@ -68,6 +71,8 @@ fn titles_and_texts(api: &Api) {
     api.get("/api/titles", page["next"].as_str().expect("another page"), 200);
     api.get("/api/titles", "/api/titles?folder=", 200);
     api.get("/api/titles", "/api/titles?folder=none", 404);
+    let away = serve_with(&[], "[[root]]\ndir = \"/absent\"\n");
+    api.description.check("GET", "/api/titles", &away.get("/api/titles", &[]), 200);
     api.get("/api/titles", "/api/titles?limit=0", 400);
     api.get("/api/titles/{path}", "/api/titles/none.mp4", 404);
     let long = "a".repeat(9000);
@@ -246,6 +251,35 @@ fn refused_requests(api: &Api) {
         });
         api.description.check(method, path, &response.expect("just seen"), 503);
     }
+}
+
+fn notifications_of_a_bucket(api: &Api) {
+    let path = "/api/library/events";
+    let examples = &api.description.operation("POST", path)["requestBody"]["content"];
+    let examples = examples["application/json"]["examples"].as_object().expect("examples");
+    for example in examples.values() {
+        api.send("POST", path, "", &example["value"].to_string(), 202);
+    }
+    // No check of an event ends.
+    let bucket = Bucket::new();
+    bucket.put("a.mp4", "1");
+    let proxy = FaultProxy::start(bucket.address);
+    let folder = Folder::new();
+    let serving = serve_with(&[], &bucket.root(&folder, &proxy.endpoint()));
+    serving.until_scanned();
+    let status = serving.get("/api/status", &[]);
+    api.description.check("GET", "/api/status", &status, 200);
+    proxy.set(Faults { silence: true, ..Faults::default() });
+    let mut responses = (0..10).map(|round| {
+        let record = |number| {
+            let key = format!("{round}/{number}.mp4");
+            json!({ "s3": { "bucket": { "name": bucket.name }, "object": { "key": key } } })
+        };
+        let records: Vec<_> = (0..500).map(record).collect();
+        ask(&serving, "POST", path, &json!({ "Records": records }).to_string())
+    });
+    let full = responses.find(|response| response.status != 202).expect("the queue has an end");
+    api.description.check("POST", path, &full, 503);
 }
 
 fn events(api: &Api) {

@@ -1,0 +1,134 @@
+//! Keeps what an origin knows of a bucket in step with the database.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::{
+    ListedBucket, ListingSource,
+    rows::{GONE_KEPT, Rows, State},
+};
+use crate::store::{Database, DatabaseError};
+
+/// The interval between queries without a signal: a lost connection may lose a notification.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Delay after an error of the database.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How far an origin has followed.
+#[derive(Debug, Default)]
+struct Followed {
+    /// The number of the last change that it knows; `None` if it must read all rows.
+    seen: Option<i64>,
+    /// When its names were last known to be those of a listing.
+    listed: Option<Instant>,
+}
+
+impl ListedBucket {
+    /// Follows the rows of the bucket; without the database, lists for itself.
+    pub(super) async fn keep_following(self: Arc<Self>) {
+        let mut followed = Followed::default();
+        loop {
+            if let Some(database) = self.database() {
+                let Err(error) = self.follow(&database, &mut followed).await;
+                debug!(%error, "the catalog of the bucket is not followed");
+            }
+            let is_old = |listed: Instant| listed.elapsed() >= self.shared.interval;
+            if followed.listed.is_none_or(is_old) {
+                self.list_alone(&mut followed).await;
+            }
+            if followed.listed.is_some() {
+                self.note_own_listing();
+            }
+            sleep(RETRY_INTERVAL).await;
+        }
+    }
+
+    fn note_own_listing(&self) {
+        let before = std::mem::replace(&mut *self.source(), ListingSource::Own);
+        if before != ListingSource::Own {
+            let root = self.place.path();
+            warn!(
+                root = %root.display(),
+                "the database does not respond: this origin lists the bucket for itself"
+            );
+        }
+    }
+
+    /// Lists the bucket for this origin alone.
+    async fn list_alone(&self, followed: &mut Followed) {
+        let library = &self.shared.library;
+        if library.scan_root(self.root).await {
+            // The rows may lack what this listing has, and would not say when it goes.
+            *followed = Followed { seen: None, listed: Some(Instant::now()) };
+        }
+        library.end_first_scan(self.root);
+    }
+
+    /// Follows until the database does not respond.
+    async fn follow(
+        &self,
+        database: &Database,
+        followed: &mut Followed,
+    ) -> Result<std::convert::Infallible, DatabaseError> {
+        let rows = Rows { database, root: &self.id };
+        let mut changes = self.shared.signal.subscribe(database);
+        loop {
+            // Before the query, so that no signal during it is missed.
+            changes.mark_unchanged();
+            let state = rows.state().await?;
+            if state.is_listed {
+                self.catch_up(rows, state, followed).await?;
+                followed.listed = Some(Instant::now());
+                *self.source() = ListingSource::Database;
+            }
+            timeout(POLL_INTERVAL, changes.changed()).await.ok();
+        }
+    }
+
+    async fn catch_up(
+        &self,
+        rows: Rows<'_>,
+        state: State,
+        followed: &mut Followed,
+    ) -> Result<(), DatabaseError> {
+        let is_recent = followed.listed.is_some_and(|listed| listed.elapsed() < GONE_KEPT / 2);
+        // A number that has gone back is that of new tables.
+        let Some(mut seen) = followed.seen.filter(|seen| *seen <= state.last && is_recent) else {
+            self.load(rows).await?;
+            followed.seen = Some(state.last);
+            return Ok(());
+        };
+        while seen < state.last {
+            let (changes, last) = rows.changes_after(seen).await?;
+            self.apply(&changes).await;
+            seen = if changes.is_empty() { state.last } else { last };
+            followed.seen = Some(seen);
+        }
+        Ok(())
+    }
+
+    /// Reads all rows.
+    async fn load(&self, rows: Rows<'_>) -> Result<(), DatabaseError> {
+        let (mut objects, mut last) = (Vec::new(), String::new());
+        loop {
+            let page = rows.objects_behind(&last).await?;
+            let Some(end) = page.last() else { break };
+            last = end.key.to_string();
+            objects.extend(page);
+            if objects.len() > self.place.objects_max() {
+                break;
+            }
+        }
+        self.place.load(objects);
+        let library = &self.shared.library;
+        library.scan_open_root(self.root).await;
+        library.end_first_scan(self.root);
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! The statements of the catalog, on both databases.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use headwater::{
+    bucket_catalog::rows::{Answer, Lease, Merged, PageRange, Rows, State},
+    extent::bucket::{Listed, ObjectChange},
+    store::Database,
+};
+
+use crate::support::{folder::Folder, postgres};
+
+const URL: &str = "http://s3.example/media/films";
+
+/// A lease that does not end in a test.
+const LEASE: Duration = Duration::from_secs(600);
+
+/// A lease that has ended before the next statement, and no time between two rounds.
+const NO_TIME: Duration = Duration::ZERO;
+
+struct Bench {
+    database: Database,
+    _folder: Folder,
+}
+
+impl Bench {
+    async fn open(url: Option<String>) -> Self {
+        let folder = Folder::new();
+        let database = Database::open(url.as_deref(), &folder.path("data")).await;
+        Self { database: database.expect("a database"), _folder: folder }
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        Rows { database: &self.database, root: "one" }
+    }
+
+    async fn claim(&self, duration: Duration) -> Option<Lease> {
+        self.rows().claim(URL, duration, NO_TIME).await.expect("a database")
+    }
+
+    async fn state(&self) -> State {
+        self.rows().state().await.expect("a database")
+    }
+
+    /// Merges a page behind a key, up to a key.
+    async fn page(
+        &self,
+        lease: &Lease,
+        (after, last): (Option<&str>, Option<&str>),
+        objects: &[ObjectChange],
+    ) -> Merged {
+        let seen = self.state().await.last;
+        let page = Some((lease, PageRange { after, last }));
+        self.rows().merge(&Answer { page, objects, seen }).await.expect("a database")
+    }
+
+    /// Merges the states of some objects, as of the change `seen`.
+    async fn states(&self, objects: &[ObjectChange], seen: i64) -> Merged {
+        let answer = Answer { page: None, objects, seen };
+        self.rows().merge(&answer).await.expect("a database")
+    }
+
+    async fn changes(&self, seen: i64) -> Vec<ObjectChange> {
+        let mut changes = self.rows().changes_after(seen).await.expect("a database").0;
+        changes.sort_by(|one, other| one.key.cmp(&other.key));
+        changes
+    }
+
+    async fn keys(&self) -> Vec<String> {
+        let objects = self.rows().objects_behind("").await.expect("a database");
+        objects.iter().map(|object| object.key.to_string()).collect()
+    }
+}
+
+macro_rules! on_both {
+    ($($name:ident($bench:ident) $body:block)+) => {
+        mod on_sqlite {
+            $(#[tokio::test] async fn $name() {
+                super::$name(super::Bench::open(None).await).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test] async fn $name() {
+                let url = crate::support::postgres::database().await;
+                super::$name(super::Bench::open(Some(url)).await).await;
+            })+
+        }
+        $(async fn $name($bench: Bench) $body)+
+    };
+}
+
+/// An object whose ETag is `etag`.
+fn object(key: &str, etag: &str) -> ObjectChange {
+    let modified = Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123));
+    let key: Arc<str> = key.into();
+    let listed =
+        Listed { key: Arc::clone(&key), size: 5, etag: etag.into(), modified, is_archived: false };
+    ObjectChange { key, state: Some(listed) }
+}
+
+fn gone(key: &str) -> ObjectChange {
+    ObjectChange { key: key.into(), state: None }
+}
+
+const ALL: (Option<&str>, Option<&str>) = (None, None);
+
+on_both! {
+
+a_second_round_over_an_unchanged_bucket_writes_no_row(bench) {
+    let page = [object("a", "1"), object("it's \"ü\" \\ 100%/b", "2"), object("c", "3")];
+    let lease = bench.claim(LEASE).await.expect("due");
+    let merged = bench.page(&lease, ALL, &page).await;
+    assert_eq!((merged.is_held, merged.written, merged.last), (true, 3, 3));
+    assert_eq!(bench.state().await, State { last: 3, is_listed: true });
+    let lease = bench.claim(LEASE).await.expect("due");
+    let merged = bench.page(&lease, ALL, &page).await;
+    assert_eq!((merged.is_held, merged.written, merged.newer, merged.last), (true, 0, 0, 3));
+    // A fraction of a second, which only listings have, is no difference.
+    let mut heads = page.clone();
+    let whole = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    heads.iter_mut().for_each(|object| object.state.as_mut().expect("listed").modified = Some(whole));
+    assert_eq!(bench.states(&heads, 3).await.written, 0);
+    assert_eq!(bench.keys().await, ["a", "c", "it's \"ü\" \\ 100%/b"]);
+}
+
+only_differences_are_written_and_each_has_a_number_of_its_own(bench) {
+    let lease = bench.claim(LEASE).await.expect("due");
+    let page = ["a", "b", "c", "d"].map(|key| object(key, "1"));
+    bench.page(&lease, ALL, &page).await;
+    let lease = bench.claim(LEASE).await.expect("due");
+    let page = [object("a", "1"), object("b", "2"), object("d", "1"), object("e", "1")];
+    assert_eq!(bench.page(&lease, ALL, &page).await.written, 3);
+    let changed = [object("b", "2"), gone("c"), object("e", "1")];
+    let listed = |changes: &[ObjectChange]| -> Vec<_> {
+        let etag = |change: &ObjectChange| change.state.as_ref().map(|listed| listed.etag.to_string());
+        changes.iter().map(|change| (change.key.to_string(), etag(change))).collect()
+    };
+    assert_eq!(listed(&bench.changes(4).await), listed(&changed));
+    assert_eq!(bench.state().await.last, 7);
+    assert_eq!(bench.changes(6).await.len(), 1, "one has the last number");
+    assert_eq!(bench.keys().await, ["a", "b", "d", "e"]);
+    // What was gone comes back.
+    let lease = bench.claim(LEASE).await.expect("due");
+    let page = [object("a", "1"), object("b", "2"), object("c", "1"), object("d", "1"), object("e", "1")];
+    assert_eq!(bench.page(&lease, ALL, &page).await.written, 1);
+    assert_eq!(bench.keys().await.len(), 5);
+}
+
+a_page_says_nothing_of_keys_outside_of_it(bench) {
+    let lease = bench.claim(LEASE).await.expect("due");
+    let all = ["a", "b", "c", "d", "é", "\u{10ffff}z"].map(|key| object(key, "1"));
+    bench.page(&lease, ALL, &all).await;
+    let lease = bench.claim(LEASE).await.expect("due");
+    bench.page(&lease, (None, Some("b")), &[object("b", "1")]).await;
+    assert_eq!(bench.keys().await, ["b", "c", "d", "é", "\u{10ffff}z"]);
+    bench.page(&lease, (Some("b"), Some("d")), &[object("d", "1")]).await;
+    assert_eq!(bench.keys().await, ["b", "d", "é", "\u{10ffff}z"]);
+    bench.page(&lease, (Some("d"), None), &[]).await;
+    assert_eq!(bench.keys().await, ["b", "d"]);
+    // And nothing of other buckets.
+    let other = Rows { root: "two", ..bench.rows() };
+    assert_eq!(other.objects_behind("").await.expect("a database"), []);
+    assert!(!other.state().await.expect("a database").is_listed);
+}
+
+one_process_lists_and_its_successor_goes_on_from_its_page(bench) {
+    let first = bench.claim(NO_TIME).await.expect("due");
+    assert_eq!(first.page_after, None);
+    bench.page(&first, (None, Some("m")), &[object("a", "1")]).await;
+    // Its lease has ended.
+    let second = bench.claim(LEASE).await.expect("due");
+    assert_eq!(second.page_after.as_deref(), Some("m"));
+    let late = bench.page(&first, (Some("m"), None), &[object("z", "1")]).await;
+    assert_eq!((late.is_held, late.written), (false, 0));
+    assert_eq!(bench.claim(LEASE).await, None, "another one lists");
+    assert!(!bench.rows().is_due(NO_TIME).await.expect("a database"));
+    bench.rows().release(&first).await.expect("a database");
+    assert_eq!(bench.claim(LEASE).await, None, "it was not the first one's to give");
+    assert!(!bench.state().await.is_listed);
+    bench.page(&second, (Some("m"), None), &[object("y", "1")]).await;
+    assert!(bench.state().await.is_listed);
+    assert_eq!(bench.keys().await, ["a", "y"]);
+    assert!(!bench.rows().is_due(LEASE).await.expect("a database"), "the round has ended");
+    assert!(bench.rows().is_due(NO_TIME).await.expect("a database"));
+    assert_eq!(bench.claim(LEASE).await.expect("due").page_after, None);
+}
+
+a_row_that_is_newer_than_the_answer_stays(bench) {
+    let lease = bench.claim(LEASE).await.expect("due");
+    bench.page(&lease, ALL, &[object("a", "old"), object("b", "old"), object("c", "old")]).await;
+    let seen = bench.state().await.last;
+    // Events come between the request for a page and its merge.
+    assert_eq!(bench.states(&[object("a", "new"), gone("b"), object("d", "new")], seen).await.written, 3);
+    let lease = bench.claim(LEASE).await.expect("due");
+    let objects = [object("a", "old"), object("b", "old"), object("c", "old")];
+    let answer = Answer { page: Some((&lease, PageRange { after: None, last: None })), objects: &objects, seen };
+    let merged = bench.rows().merge(&answer).await.expect("a database");
+    assert_eq!((merged.written, merged.newer), (0, 2));
+    assert_eq!(bench.keys().await, ["a", "c", "d"]);
+    // Of two events, the one that asked before the other's write does not know which is newer.
+    let merged = bench.states(&[object("a", "newer")], seen).await;
+    assert_eq!((merged.written, merged.newer), (0, 1));
+    let merged = bench.states(&[object("a", "newer")], merged.last).await;
+    assert_eq!((merged.written, merged.newer), (1, 0));
+}
+
+an_object_that_was_never_there_needs_no_row(bench) {
+    let merged = bench.states(&[gone("a")], 0).await;
+    assert_eq!((merged.written, merged.newer, merged.last), (0, 0, 0));
+    assert!(bench.changes(0).await.is_empty());
+    bench.states(&[object("a", "1")], 0).await;
+    assert_eq!(bench.states(&[gone("a")], 1).await.written, 1);
+    assert_eq!(bench.states(&[gone("a")], 2).await.written, 0);
+    // It is kept for those that follow.
+    bench.rows().delete_gone().await.expect("a database");
+    assert_eq!(bench.changes(0).await, [gone("a")]);
+}
+
+many_changes_are_read_in_pieces(bench) {
+    let objects: Vec<_> = (0..2500).map(|number| object(&format!("{number:05}"), "1")).collect();
+    assert_eq!(bench.states(&objects, 0).await.written, 2500);
+    let (mut seen, mut count) = (0, 0);
+    loop {
+        let (changes, last) = bench.rows().changes_after(seen).await.expect("a database");
+        if changes.is_empty() {
+            break;
+        }
+        assert!(changes.len() <= 1000 && last > seen);
+        (seen, count) = (last, count + changes.len());
+    }
+    assert_eq!((seen, count), (2500, 2500));
+}
+}
+
+/// Two connections of PostgreSQL, whose statements overlap: numbers are in the order of commits, and none twice.
+#[tokio::test]
+async fn writers_at_the_same_time_lose_nothing() {
+    let bench = Bench::open(Some(postgres::database().await)).await;
+    let write = |writer: usize| {
+        let rows = bench.rows();
+        async move {
+            for round in 0..20 {
+                let key = |number| format!("{writer}/{round}/{number}");
+                let objects: Vec<_> = (0..10).map(|number| object(&key(number), "1")).collect();
+                let seen = rows.state().await.expect("a database").last;
+                let answer = Answer { page: None, objects: &objects, seen };
+                assert_eq!(rows.merge(&answer).await.expect("a database").written, 10);
+            }
+        }
+    };
+    futures::future::join_all((0..6).map(write)).await;
+    assert_eq!(bench.state().await.last, 1200);
+    assert_eq!(bench.changes(0).await.len(), 1000);
+    assert_eq!(bench.changes(1000).await.len(), 200);
+}
