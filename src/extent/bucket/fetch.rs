@@ -318,6 +318,12 @@ impl Fetcher {
         Ok(())
     }
 
+    /// Starts to fetch a range that a viewer may need soon, unless no request is free. Returns at once, so that
+    /// who reads it next waits for what this started.
+    pub(super) fn read_ahead<S: Sink>(&self, object: &Opened, range: Range<u64>, sink: &Arc<S>) {
+        drop(self.start(object, &whole_units(&range, object.size), sink, Need::ReadAhead));
+    }
+
     /// Fetches a range, and returns once all of it is stored.
     pub async fn fetch_all<S: Sink>(
         &self,

@@ -121,28 +121,15 @@ impl Object {
     /// busy. While half of that front is present or on its way, only looks into memory.
     pub fn expect(self: &Arc<Self>, range: &Range<u64>) {
         let end = range.end.min(range.start.saturating_add(self.access.ahead_bytes));
-        if range.start >= end {
+        if range.start >= end || self.cached.refuses() {
             return;
         }
-        let (object, range) = (Arc::clone(self), range.start..end);
-        let is_coming = |offset| {
-            self.piece(offset).is_some() || self.access.fetcher.is_coming(&self.opened, offset)
-        };
-        if is_coming(range.start) && is_coming(range.start + (end - range.start) / 2) {
-            return;
+        let fetcher = &self.access.fetcher;
+        let is_coming =
+            |offset| self.piece(offset).is_some() || fetcher.is_coming(&self.opened, offset);
+        if !(is_coming(range.start) && is_coming(range.start + (end - range.start) / 2)) {
+            fetcher.read_ahead(&self.opened, range.start..end, &self.cached);
         }
-        self.access.runtime.spawn(async move {
-            let wanted = range.clone();
-            let missing = object.cached.in_pool(move |cached| cached.missing(wanted)).await;
-            for missing in missing.unwrap_or_default() {
-                let Access { fetcher, .. } = &*object.access;
-                let fetched =
-                    fetcher.fetch(&object.opened, missing, &object.cached, Need::ReadAhead).await;
-                if let Err(error) = fetched {
-                    return tracing::debug!(%error, "nothing read ahead");
-                }
-            }
-        });
     }
 
     /// Fetches all of a range, by requests of at most 8 MiB, because the caller reads it next, in any order.

@@ -358,7 +358,8 @@ impl BucketPlace {
         while let Some(time) = weak.upgrade().map(until_half) {
             sleep(time).await;
             let Some(place) = weak.upgrade() else { break };
-            if place.age(&known.used_ms) >= place.trust || known.object.is_replaced() {
+            let is_known = place.objects.peek(&key).is_some_and(|it| Arc::ptr_eq(&it, &known));
+            if !is_known || place.age(&known.used_ms) >= place.trust || known.object.is_replaced() {
                 break;
             }
             let forgotten = place.forgotten();
