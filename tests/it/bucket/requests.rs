@@ -122,7 +122,7 @@ fn a_file_in_order_is_read_ahead_as_far_as_the_configuration_says() {
     assert!(whole == setup.film.bytes);
     setup.assert_cost("a file");
 
-    for (ahead_mib, mib) in [(0, 2..=6), (4, 6..=10)] {
+    for (ahead_mib, mib) in [(0, 2..=6), (4, 6..=12)] {
         let setup = Setup::new(Film::new(8, 20_000), &format!("bucket_ahead_mib = {ahead_mib}\n"));
         let mut client = Client::narrow(setup.serving.address, 4096);
         client.send(head("GET", "/media/film.mp4", &[]));
