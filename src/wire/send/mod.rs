@@ -418,14 +418,18 @@ impl ResponseSender {
         file: &File,
         range: &Range<u64>,
     ) -> Poll<Result<bool, SendError>> {
-        let end = match self.extents.get(self.current) {
+        let end = |extent: Option<&Extent>| match extent {
             Some(Extent::Source { range, .. }) => range.end,
             _ => 0,
         };
         let next = match file.changeable() {
-            Some(_) => range.end..end.min(range.end.saturating_add(self.window_bytes)),
-            // The bucket's own setting limits it.
-            None => range.end..end,
+            Some(_) => {
+                let end = end(self.extents.get(self.current));
+                range.end..end.min(range.end.saturating_add(self.window_bytes))
+            }
+            // To the last byte of the response, which is nearly always one of the same file. The bucket's own
+            // setting limits it.
+            None => range.end..end(self.extents.last()),
         };
         let polled = self.prefetcher.poll_available(cx, io_thread, file, range, next);
         match ready!(polled).map_err(SendError::Source)? {
