@@ -359,7 +359,8 @@ impl Fetcher {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let sink = Arc::new(Collected::new(range.clone(), buffers.clone(), self.deadline));
+        // Half of the deadline, so that it is the buffers that are reported if none is free.
+        let sink = Arc::new(Collected::new(range.clone(), buffers.clone(), self.deadline / 2));
         // In flights of its own: those of others end with the error of the cache.
         let flights = Arc::new(Flights::default());
         let claim = flights.claim(object, &range, true);
