@@ -203,7 +203,7 @@ settings! {
     fixed cache("HEADWATER_CACHE"): PathBuf;
     /// Maximum size of the cache of buckets, in MiB; what was not used for the longest time goes first.
     fixed cache_mib("HEADWATER_CACHE_MIB"): Within<64, 1_073_741_824> = "10240";
-    /// Time for which the size and the ETag of an object are trusted, in seconds: a replaced object is noticed after at most so long.
+    /// Time for which the size and the ETag of an object are trusted, in seconds: a replaced object is noticed after at most so long. While the bucket does not respond, the last known state counts.
     fixed bucket_trust_s("HEADWATER_BUCKET_TRUST_S"): Within<1, 86_400> = "60";
     /// Time that a request waits for a bucket, retries included, in milliseconds; then it fails with 503.
     fixed bucket_deadline_ms("HEADWATER_BUCKET_DEADLINE_MS"): Within<100, 600_000> = "10000";

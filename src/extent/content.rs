@@ -144,6 +144,11 @@ impl Extents {
         self.parts.get(index).map(|part| &part.extent)
     }
 
+    /// The last of the extents.
+    pub fn last(&self) -> Option<&Extent> {
+        self.parts.last().map(|part| &part.extent)
+    }
+
     /// The extents in order, by value.
     pub fn into_extents(self) -> impl DoubleEndedIterator<Item = Extent> {
         Arc::unwrap_or_clone(self.parts).into_iter().map(|part| part.extent)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{self, BoxFuture};
 
 use super::{
     ReadAt, ReadError, Source, Validator,
@@ -191,11 +191,30 @@ impl File {
         }
     }
 
-    /// Announces the next read of a viewer who reads in order: an object fetches its front ahead.
+    /// Announces the next read of a viewer who reads in order: an object fetches its front ahead. Only looks
+    /// into memory if that is there.
     pub fn expect(&self, range: &Range<u64>) {
         match self {
             Self::Disk(_) => {}
             Self::Object(object) => object.expect(range),
+        }
+    }
+
+    /// Whether a response of these bytes can begin: an object may have to fetch the first one. Only looks into
+    /// memory.
+    pub fn can_begin(&self, offset: u64) -> bool {
+        match self {
+            Self::Disk(_) => true,
+            Self::Object(object) => object.piece(offset).is_some(),
+        }
+    }
+
+    /// Waits until a response that begins with the byte at an offset [can begin](Self::can_begin), or, where
+    /// nothing is cached, can be read past the cache.
+    pub fn begin(&self, offset: u64) -> BoxFuture<'static, Result<(), ReadError>> {
+        match self {
+            Self::Disk(_) => Box::pin(future::ready(Ok(()))),
+            Self::Object(object) => object.begin(offset),
         }
     }
 
@@ -362,6 +381,13 @@ impl ReadAt for BlockingReader<'_> {
         match self.0 {
             File::Disk(file) => file.blocking_reader().read_exact_at(offset, into),
             File::Object(object) => object.read_exact(offset, into),
+        }
+    }
+
+    fn expect(&self, range: Range<u64>) {
+        match self.0 {
+            File::Disk(_) => {}
+            File::Object(object) => object.fetch_whole(range),
         }
     }
 }

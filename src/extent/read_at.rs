@@ -1,5 +1,7 @@
 //! Random access to the bytes of a source, on the calling thread.
 
+use std::ops::Range;
+
 use super::ReadError;
 
 /// Bytes that can be read at any offset, for parsers that jump: the parts of a movie's index may be far
@@ -21,6 +23,10 @@ pub trait ReadAt {
     /// Fills all of `into` with the bytes from `offset` on. A read past the end is
     /// [`ReadError::Truncated`].
     fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError>;
+
+    /// Announces that all bytes of a range will be read soon, in any order: a source that is far away fetches
+    /// them by few requests. Costs nothing elsewhere.
+    fn expect(&self, _range: Range<u64>) {}
 }
 
 impl ReadAt for [u8] {

@@ -35,8 +35,8 @@ const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-or
 /// list: separated by spaces, `*` for any.
 pub fn decorate(fields: &impl Fields, origins: &str, head: &mut impl ResponseFields) {
     if origins == "*" {
-        head.put(&ACCESS_CONTROL_ALLOW_ORIGIN, b"*");
-        head.put(&TIMING_ALLOW_ORIGIN, b"*");
+        head.put_static(&ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        head.put_static(&TIMING_ALLOW_ORIGIN, "*");
     } else {
         // For caches on the way: the response differs by Origin, also for a request without the field.
         head.put(&VARY, b"Origin");
@@ -45,8 +45,8 @@ pub fn decorate(fields: &impl Fields, origins: &str, head: &mut impl ResponseFie
             head.put(&TIMING_ALLOW_ORIGIN, origin);
         }
     }
-    head.put(&ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.as_bytes());
-    head.put(&CROSS_ORIGIN_RESOURCE_POLICY, b"cross-origin");
+    head.put_static(&ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    head.put_static(&CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
 }
 
 /// The origin of a request, if a list separated by spaces has it.

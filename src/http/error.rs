@@ -134,7 +134,7 @@ fn storage_trouble(cause: &Unavailable) -> &'static str {
         Unavailable::Deadline | Unavailable::Hanging => {
             "the disk of this file does not respond, retry later"
         }
-        Unavailable::BucketDown => "the bucket of this file does not respond, retry later",
+        Unavailable::BucketDown { .. } => "the bucket of this file does not respond, retry later",
         Unavailable::BucketRefused => "the bucket of this file refuses the server's credentials",
         Unavailable::Offline => "the storage of this file is not available, retry later",
         Unavailable::Busy | Unavailable::NoDescriptor | Unavailable::Panicked => {
@@ -144,6 +144,18 @@ fn storage_trouble(cause: &Unavailable) -> &'static str {
 }
 
 impl Error {
+    /// The seconds until a client should retry; `None` if a retry would not help.
+    fn retry_after_s(&self) -> Option<u16> {
+        match self {
+            // Known only here: until the breaker lets a request pass, or as the bucket wishes.
+            Self::StorageUnavailable(Unavailable::BucketDown { retry_after }) => {
+                let seconds = retry_after.as_millis().div_ceil(1000).max(1);
+                Some(u16::try_from(seconds).unwrap_or(u16::MAX))
+            }
+            _ => self.problem_type().retry_after_s(),
+        }
+    }
+
     /// The problem type, which determines the status.
     pub fn problem_type(&self) -> ProblemType {
         match self {
@@ -202,7 +214,7 @@ impl ResponseError for Error {
             }
             _ => {}
         }
-        if let Some(seconds) = problem_type.retry_after_s() {
+        if let Some(seconds) = self.retry_after_s() {
             response.insert_header((RETRY_AFTER, HeaderValue::from(seconds)));
         }
         let job = match self {

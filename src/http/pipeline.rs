@@ -169,7 +169,7 @@ impl FastPath for Pipeline {
         let Pending { id, mut tally, .. } = self.receive(request, Some(peer));
         tally.charge = charge;
         tally.count(status);
-        head.put(&X_CONTENT_TYPE_OPTIONS, NOSNIFF.as_bytes());
+        head.put_static(&X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         head.put(&X_REQUEST_ID, id.as_bytes());
         Some(match body {
             ResponseBody::None => {

@@ -16,7 +16,7 @@ use super::{
     text_response,
 };
 use crate::{
-    extent::{Content, Text},
+    extent::{Content, Extent, Extents, Text},
     titles::readiness::Waiting,
 };
 
@@ -50,7 +50,13 @@ impl Resource {
     ) -> Result<(StatusCode, ResponseBody), Error> {
         match self {
             Self::Content(content) => {
-                Ok(respond::write(method, fields, &site.settings.load(), content, head))
+                let written = respond::write(method, fields, &site.settings.load(), content, head);
+                if let (_, ResponseBody::Extents(extents)) = &written
+                    && *method == Method::GET
+                {
+                    wait_for_front(extents, waiting).await?;
+                }
+                Ok(written)
             }
             Self::Text(text) => {
                 text_response::write(method, fields, site, text, head, waiting).await
@@ -80,6 +86,22 @@ impl Resource {
         let (_, body) = written.await?;
         Ok(respond::with_body(request, response, body))
     }
+}
+
+/// Waits for the first byte of a file in a body, if it has to be fetched: once the head is sent, a failure can
+/// only cut the connection.
+async fn wait_for_front(extents: &Extents, waiting: Waiting) -> Result<(), Error> {
+    let first = extents.iter().find_map(|extent| match extent {
+        Extent::Source { source, range } => Some((source.as_file()?, range.start)),
+        Extent::Memory(_) => None,
+    });
+    if let Some((file, offset)) = first
+        && !file.can_begin(offset)
+    {
+        waiting.begin().await;
+        file.begin(offset).await?;
+    }
+    Ok(())
 }
 
 fn placeholder() -> HttpResponse {

@@ -111,12 +111,12 @@ pub fn write(
         Outcome::Nothing(_) => return (status, ResponseBody::Extents(Extents::default())),
         Outcome::Part(selection) => selection,
     };
-    head.put(&ACCEPT_RANGES, b"bytes");
+    head.put_static(&ACCEPT_RANGES, "bytes");
     if let Some(Ok(several)) = several {
         head.put(&CONTENT_TYPE, several.media_type.as_bytes());
         return (status, ResponseBody::Extents(several.extents));
     }
-    head.put(&CONTENT_TYPE, content.media_type.as_bytes());
+    head.put_static(&CONTENT_TYPE, content.media_type);
     let extents = match selection {
         Selection::One(part) => {
             let (first, last, length) = (part.start, part.end - 1, content.len());
@@ -188,7 +188,7 @@ fn put_caching(head: &mut impl ResponseFields, settings: &Settings, caching: Cac
             head.put_text(&CACHE_CONTROL, format_args!("public, max-age={seconds}"));
         }
         Caching::Immutable => {
-            head.put(&CACHE_CONTROL, b"public, max-age=31536000, immutable");
+            head.put_static(&CACHE_CONTROL, "public, max-age=31536000, immutable");
         }
         Caching::Manifest => {
             // Players do not keep it: after a title is replaced, an old playlist leads to segments that are
@@ -199,8 +199,8 @@ fn put_caching(head: &mut impl ResponseFields, settings: &Settings, caching: Cac
             let for_cdn = format_args!("max-age={seconds}, stale-while-revalidate={stale}");
             head.put_text(&CDN_CACHE_CONTROL, for_cdn);
         }
-        Caching::Revalidate => head.put(&CACHE_CONTROL, b"no-cache"),
-        Caching::NoStore => head.put(&CACHE_CONTROL, b"no-store"),
+        Caching::Revalidate => head.put_static(&CACHE_CONTROL, "no-cache"),
+        Caching::NoStore => head.put_static(&CACHE_CONTROL, "no-store"),
     }
 }
 

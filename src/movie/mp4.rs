@@ -38,6 +38,12 @@ const TRACKS_MAX: usize = 64;
 /// fragments have different limits with different timescales.
 const APART_MAX_S: i64 = 3600;
 
+/// The longest part behind an `mdat` that is announced as a whole: most likely it is the `moov`.
+const TAIL_BYTES_MAX: u64 = 8 << 20;
+
+/// Read size of top-level boxes, in bytes.
+const TOP_WINDOW_BYTES: usize = 4096;
+
 /// Read size for adjacent boxes, in bytes.
 const WINDOW_BYTES: usize = 64 * 1024;
 
@@ -150,7 +156,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
 fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError> {
     // Top-level boxes are far apart, unless there are very many; reading a page costs no more than
     // reading a header.
-    let window = &mut Window::new(source, 4096);
+    let window = &mut Window::new(source, TOP_WINDOW_BYTES);
     let mut top = TopLevel::default();
     let mut at = 0;
     for _ in 0..TOP_BOXES_MAX {
@@ -166,11 +172,20 @@ fn read_top_level<R: ReadAt + ?Sized>(source: &R) -> Result<TopLevel, ReadError>
                     top.brand = Some(FourCc(window.array(header.body.start)?));
                 }
             }
-            b"moov" if top.moov.is_none() => (top.is_movie, top.moov) = (true, Some(header)),
+            b"moov" if top.moov.is_none() => {
+                if header.body_len() <= MOOV_BYTES_MAX {
+                    // And the header of the next box.
+                    source.expect(header.start..(at + TOP_WINDOW_BYTES as u64).min(source.len()));
+                }
+                (top.is_movie, top.moov) = (true, Some(header));
+            }
             b"moof" if !header.is_cut => (top.is_movie, _) = (true, top.moofs.push(header.whole())),
             b"mdat" => {
                 top.is_movie = true;
                 top.mdat.get_or_insert(header.start);
+                if top.moov.is_none() && source.len() - at <= TAIL_BYTES_MAX {
+                    source.expect(at..source.len());
+                }
             }
             b"mfra" => top.has_mfra = !header.is_cut,
             b"free" | b"skip" | b"wide" | b"styp" | b"sidx" | b"uuid" | b"meta" | b"pnot"

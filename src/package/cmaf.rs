@@ -106,6 +106,26 @@ pub fn segment<R: ReadAt + ?Sized>(
     write(track, segment, number, samples, layout, file, reader).map(Some)
 }
 
+/// The part of the file that a segment's samples come from, with what is in it of other tracks.
+pub fn samples_span(segment: &Extents) -> Option<Range<u64>> {
+    let mut ranges = segment.iter().filter_map(|extent| match extent {
+        Extent::Source { range, .. } => Some(range),
+        Extent::Memory(_) => None,
+    });
+    let first = ranges.next()?.clone();
+    Some(ranges.fold(first, |span, range| span.start.min(range.start)..span.end.max(range.end)))
+}
+
+/// Where the samples of the next segment should be, if those of a segment are in `span`: behind it, mixed with
+/// as much of other tracks. Reads nothing, so it is only good as a hint.
+pub fn next_samples_span(track: &Track, number: usize, span: &Range<u64>) -> Option<Range<u64>> {
+    let bytes = |number: usize| track.index.segments.get(number).map(|next| next.payload_bytes);
+    let (this, next) = (bytes(number)?, bytes(number.checked_add(1)?)?);
+    let length = u128::from(span.end - span.start) * u128::from(next) / u128::from(this.max(1));
+    let end = span.end.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+    Some(span.end..end)
+}
+
 /// Packages the first sample of a media segment, for trick play (RFC 8216bis section 4.4.3.6). It has the
 /// duration of the segment.
 pub fn iframe<R: ReadAt + ?Sized>(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Error, opened::Opened, readiness::Waiting};
 use crate::{
-    extent::{Caching, Content, Extent, Extents, ReadAt, ReadError, Source, Validator},
+    extent::{Caching, Content, Extent, Extents, File, ReadAt, ReadError, Source, Validator},
     movie::{Movie, Track},
     package::{cmaf, title},
 };
@@ -37,6 +37,9 @@ pub async fn content(
 ) -> Result<Content, Error> {
     let track = title::find_track(&opened.movie, folder).ok_or(Error::NotFound)?;
     let extents = extents(opened, track, file, waiting).await?.ok_or(Error::NotFound)?;
+    if let SegmentFile::Media(number) = file {
+        announce(&opened.file, track, number, &extents);
+    }
     let version = opened.version;
     let tag = match file {
         SegmentFile::Init => format!("{version}-{folder}-init"),
@@ -74,6 +77,20 @@ async fn extents(
         write(&movie, track, file, &source, &open.blocking_reader())
     });
     Ok(written.await??)
+}
+
+/// Announces a segment to a file in a bucket, and the next one if the client plays the track in order: then the
+/// bytes in front of this one are there.
+fn announce(file: &File, track: &Track, number: usize, extents: &Extents) {
+    if file.changeable().is_some() {
+        return;
+    }
+    let Some(span) = cmaf::samples_span(extents) else { return };
+    let is_in_order = file.can_begin(span.start.saturating_sub(1));
+    file.expect(&span);
+    if is_in_order && let Some(next) = cmaf::next_samples_span(track, number, &span) {
+        file.expect(&next);
+    }
 }
 
 /// Whether a segment's header takes too long to write for an I/O thread.

@@ -74,6 +74,11 @@ pub trait ResponseFields {
     /// Appends a field.
     fn put(&mut self, name: &HeaderName, value: &[u8]);
 
+    /// Appends a field with one of the program's constants, which some heads need not copy.
+    fn put_static(&mut self, name: &HeaderName, value: &'static str) {
+        self.put(name, value.as_bytes());
+    }
+
     /// Appends a field whose value is formatted.
     fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>);
 }

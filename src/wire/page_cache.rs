@@ -26,6 +26,10 @@ const SUBBLOCK_BYTES: u64 = BLOCK_BYTES / 16;
 /// The time for which a block's state needs no check.
 const FRESH_TTL: Duration = Duration::from_secs(1);
 
+/// The same for a block that was whole at two checks within [`STATE_TTL`]: the kernel reclaims last what is read
+/// again and again. Checks were 1 % of the CPU time of ranges of 1 MiB.
+const HOT_TTL: Duration = Duration::from_secs(4);
+
 /// The time for which a block's state is kept. A block that was whole is checked without probing bytes: pages
 /// that count as cached while they are being read would have to have been reclaimed and requested by another
 /// thread within this time.
@@ -56,6 +60,8 @@ struct BlockState {
     cached: u16,
     /// Whether a request had to wait for this block.
     was_missed: bool,
+    /// Whether the last two checks found all of the block.
+    is_hot: bool,
 }
 
 /// All subblocks of a block.
@@ -85,7 +91,7 @@ impl PageCache {
             if let Some(state) = was_whole
                 && check_by(net::is_still_cached, file, start, ALL) == ALL
             {
-                self.put(BlockState { since: now, ..state });
+                self.put(BlockState { since: now, is_hot: true, ..state });
                 return true;
             }
             // Checks the whole block at once, but only the needed part of a block that was partial before.
@@ -115,7 +121,8 @@ impl PageCache {
         let mut was_missed = false;
         for (key, _) in touched_blocks(file, &range) {
             was_missed |= self.state(key).is_some_and(|state| state.was_missed);
-            self.put(BlockState { key, since: now, cached: 0, was_missed: true });
+            let state = BlockState { key, since: now, cached: 0, was_missed: true, is_hot: false };
+            self.put(state);
         }
         let as_folios = was_missed || range.end - range.start >= FOLIO_MIN_BYTES;
         file.fill(range, move |descriptor, range, end| {
@@ -146,7 +153,7 @@ impl PageCache {
         let state = self.state(key);
         let since = state.filter(|state| state.is_fresh(now)).map_or(now, |state| state.since);
         let was_missed = state.is_some_and(|state| state.was_missed);
-        self.put(BlockState { key, since, cached, was_missed });
+        self.put(BlockState { key, since, cached, was_missed, is_hot: false });
     }
 
     /// Stores a block's state in its own way, or in that of the least recently checked block.
@@ -163,7 +170,8 @@ impl PageCache {
 
 impl BlockState {
     fn is_fresh(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) < FRESH_TTL
+        let ttl = if self.is_hot { HOT_TTL } else { FRESH_TTL };
+        now.saturating_duration_since(self.since) < ttl
     }
 
     fn is_remembered(&self, now: Instant) -> bool {
@@ -221,8 +229,9 @@ mod tests {
         let (page_cache, begun) = (PageCache::default(), Instant::now());
         let key = |number: u64| 7 + number * SETS as u64;
         let put = |number: u64, s: u64| {
-            let since = begun + Duration::from_secs(s);
-            page_cache.put(BlockState { key: key(number), since, cached: ALL, was_missed: false });
+            let (key, since) = (key(number), begun + Duration::from_secs(s));
+            let (cached, was_missed, is_hot) = (ALL, false, false);
+            page_cache.put(BlockState { key, since, cached, was_missed, is_hot });
         };
         (0..4).for_each(|number| put(number, number));
         // The first is checked again, and keeps its way.
@@ -231,6 +240,17 @@ mod tests {
         let is_known = |number| page_cache.state(key(number)).is_some();
         let known: Vec<bool> = (0..5).map(is_known).collect();
         assert_eq!(known, [true, false, true, true, true]);
+    }
+
+    #[test]
+    fn a_block_that_was_read_again_is_checked_less_often() {
+        let since = Instant::now();
+        let is_fresh = |is_hot: bool, after: Duration| {
+            let state = BlockState { key: 1, since, cached: ALL, was_missed: false, is_hot };
+            state.is_fresh(since + after)
+        };
+        assert!(is_fresh(false, FRESH_TTL / 2) && !is_fresh(false, FRESH_TTL));
+        assert!(is_fresh(true, FRESH_TTL) && !is_fresh(true, HOT_TTL));
     }
 
     #[test]

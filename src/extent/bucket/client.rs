@@ -171,16 +171,25 @@ impl Client {
         Ok(Answer { object, at, end, body, connection: Some(connection), transport })
     }
 
-    /// The state of an object, without its bytes.
+    /// The state of an object, without its bytes. If it had a `state` before, the bucket may respond that it
+    /// has it still.
     pub(super) async fn head(
         &self,
         key: &Arc<str>,
+        state: Option<&Opened>,
         is_fresh: bool,
     ) -> Result<Opened, AttemptError> {
         let url = self.address.object(key, None);
-        let (response, connection) = self.send(Method::HEAD, key, url, vec![], is_fresh).await?;
-        if response.status() != StatusCode::OK {
-            return Err(self.refused(response).await);
+        let condition = state.map(|state| (header::IF_NONE_MATCH, state.etag.to_string()));
+        let fields = condition.into_iter().collect();
+        let (response, connection) = self.send(Method::HEAD, key, url, fields, is_fresh).await?;
+        match (response.status(), state) {
+            (StatusCode::OK, _) => {}
+            (StatusCode::NOT_MODIFIED, Some(state)) => {
+                self.transport.keep(connection);
+                return Ok(state.clone());
+            }
+            _ => return Err(self.refused(response).await),
         }
         let size = content_length(response.headers())
             .ok_or(AttemptError::Wrong("a response without a length"))?;

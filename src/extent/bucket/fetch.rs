@@ -242,7 +242,7 @@ impl Fetcher {
     /// No range lies in an empty object, so a bucket refuses every one.
     async fn open_empty(&self, key: &Arc<str>, until: Instant) -> Result<Opened, FetchError> {
         let client = &self.requests.client;
-        let head = |is_fresh| client.head(key, is_fresh);
+        let head = |is_fresh| client.head(key, None, is_fresh);
         let object = self.requests.small(Operation::Head, until, head).await?;
         match object.size {
             0 => Ok(object),
@@ -252,13 +252,28 @@ impl Fetcher {
 
     /// The state of an object, without its bytes.
     pub async fn head(&self, key: &str) -> Result<Opened, FetchError> {
+        self.head_since(&key.into(), None).await
+    }
+
+    /// As [`head`](Self::head), of an object that had a state before: the bucket may respond that it has it
+    /// still.
+    pub(super) async fn head_since(
+        &self,
+        key: &Arc<str>,
+        state: Option<Opened>,
+    ) -> Result<Opened, FetchError> {
         let (requests, until) = (Arc::clone(&self.requests), Instant::now() + self.deadline);
-        let key: Arc<str> = key.into();
+        let key = Arc::clone(key);
         self.on_runtime(async move {
-            let head = |is_fresh| requests.client.head(&key, is_fresh);
+            let head = |is_fresh| requests.client.head(&key, state.as_ref(), is_fresh);
             Ok(requests.small(Operation::Head, until, head).await?)
         })
         .await
+    }
+
+    /// Whether the byte of an object at an offset is on its way.
+    pub(super) fn is_coming(&self, object: &Opened, offset: u64) -> bool {
+        self.flights.is_coming(object, offset)
     }
 
     /// A page of the listing: objects with a prefix, behind the key `after`.
@@ -306,6 +321,12 @@ impl Fetcher {
             }
         }
         Ok(())
+    }
+
+    /// Starts to fetch a range that a viewer may need soon, unless no request is free. Returns at once, so that
+    /// who reads it next waits for what this started.
+    pub(super) fn read_ahead<S: Sink>(&self, object: &Opened, range: Range<u64>, sink: &Arc<S>) {
+        drop(self.start(object, &whole_units(&range, object.size), sink, Need::ReadAhead));
     }
 
     /// Fetches a range, and returns once all of it is stored.

@@ -91,6 +91,14 @@ impl Flights {
         Claim { flight, progress, is_new: true }
     }
 
+    /// Whether the byte at an offset is on its way.
+    pub(super) fn is_coming(&self, object: &Opened, offset: u64) -> bool {
+        let all = self.lock();
+        let flights = all.get(&object_key(object));
+        let before = flights.and_then(|flights| flights.range(..=offset).next_back());
+        before.is_some_and(|(_, flight)| offset < flight.range.end)
+    }
+
     /// A new flight for exactly this range, unless another flight has a part of it.
     pub(super) fn claim_whole(&self, object: &Opened, range: Range<u64>) -> Option<Arc<Flight>> {
         let mut all = self.lock();
@@ -215,6 +223,9 @@ mod tests {
         assert_eq!(before.flight.range, chunks(5..10));
         let behind = flights.claim(&object, &chunks(20..40), true);
         assert_eq!(behind.flight.range, chunks(20..40));
+        assert!(flights.is_coming(&object, 5 * CHUNK_BYTES + 7));
+        assert!(!flights.is_coming(&object, 4 * CHUNK_BYTES));
+        assert!(!flights.is_coming(&object, 40 * CHUNK_BYTES));
         assert!(flights.claim_whole(&object, chunks(39..41)).is_none());
         assert!(flights.claim_whole(&object, chunks(4..6)).is_none());
         assert!(flights.claim_whole(&object, chunks(40..41)).is_some());

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use rustix::io::Errno;
 use tokio::runtime::Handle;
 
-use super::{CachedObject, FetchError, Fetcher, Need, Opened, Piece};
+use super::{CachedObject, FetchError, Fetcher, Need, Opened, Piece, chunks::FLIGHT_BYTES_MAX};
 use crate::{
     extent::{
         ReadError, Validator,
@@ -118,25 +118,55 @@ impl Object {
     }
 
     /// Announces the next read of a viewer who reads in order: fetches its front ahead, unless the bucket is
-    /// busy.
+    /// busy. While half of that front is present or on its way, only looks into memory.
     pub fn expect(self: &Arc<Self>, range: &Range<u64>) {
         let end = range.end.min(range.start.saturating_add(self.access.ahead_bytes));
-        let (object, range) = (Arc::clone(self), range.start..end);
-        if range.is_empty() {
+        if range.start >= end || self.cached.refuses() {
             return;
         }
-        self.access.runtime.spawn(async move {
-            let wanted = range.clone();
-            let missing = object.cached.in_pool(move |cached| cached.missing(wanted)).await;
-            for missing in missing.unwrap_or_default() {
-                let Access { fetcher, .. } = &*object.access;
-                let fetched =
-                    fetcher.fetch(&object.opened, missing, &object.cached, Need::ReadAhead).await;
-                if let Err(error) = fetched {
-                    return tracing::debug!(%error, "nothing read ahead");
+        let fetcher = &self.access.fetcher;
+        let is_coming =
+            |offset| self.piece(offset).is_some() || fetcher.is_coming(&self.opened, offset);
+        if !(is_coming(range.start) && is_coming(range.start + (end - range.start) / 2)) {
+            fetcher.read_ahead(&self.opened, range.start..end, &self.cached);
+        }
+    }
+
+    /// Fetches all of a range, by requests of at most 8 MiB, because the caller reads it next, in any order.
+    /// Waits for its first missing byte alone. Blocks: for threads of the bucket's disk pool.
+    pub fn fetch_whole(self: &Arc<Self>, range: Range<u64>) {
+        let Some(first) = self.cached.missing(range.clone()).first().map(|first| first.start)
+        else {
+            return;
+        };
+        // The read that follows has the error, if there is one.
+        let front = self.fetch_flight(first..range.end);
+        let next = self.access.runtime.block_on(front).unwrap_or(range.end);
+        if next < range.end {
+            let object = Arc::clone(self);
+            self.access.runtime.spawn(async move {
+                let mut next = next;
+                while next < range.end
+                    && let Ok(end) = object.fetch_flight(next..range.end).await
+                {
+                    next = end;
                 }
-            }
-        });
+            });
+        }
+    }
+
+    /// Fetches what one request fetches of a range, waits for its first bytes, and returns its end.
+    async fn fetch_flight(&self, range: Range<u64>) -> Result<u64, FetchError> {
+        let end = range.end.min(range.start.saturating_add(FLIGHT_BYTES_MAX));
+        let fetcher = &self.access.fetcher;
+        fetcher.fetch(&self.opened, range.start..end, &self.cached, Need::Awaited).await?;
+        Ok(end)
+    }
+
+    /// Waits until the byte at an offset is present, or until it is known that the cache cannot hold it.
+    pub fn begin(self: &Arc<Self>, offset: u64) -> BoxFuture<'static, Result<(), ReadError>> {
+        let object = Arc::clone(self);
+        Box::pin(async move { object.bring(&(offset..offset + 1)).await.map(drop) })
     }
 
     /// Waits until the front of a range can be sent, starts to fetch the rest, and calls `call` in the disk
@@ -365,7 +395,10 @@ impl Object {
 /// What an error says of the bucket; `None` if it is about the object.
 pub(super) fn unavailable(error: &FetchError) -> Option<Unavailable> {
     match error {
-        FetchError::Unavailable { .. } | FetchError::Broken(_) => Some(Unavailable::BucketDown),
+        FetchError::Unavailable { .. } | FetchError::Broken(_) => {
+            let retry_after = error.retry_after().unwrap_or_default();
+            Some(Unavailable::BucketDown { retry_after })
+        }
         FetchError::Credentials { .. } => Some(Unavailable::BucketRefused),
         FetchError::Changed => Some(Unavailable::Busy),
         FetchError::Cache(_) => Some(Unavailable::Offline),

@@ -7,7 +7,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -17,7 +17,7 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::sleep};
 
 use super::{
     BreakerState, BucketSettings, Cache, CachedObject, FetchError, FetchSettings, Fetcher,
@@ -69,7 +69,8 @@ pub struct BucketPlaceSettings {
 /// A bucket, or the part of one below a prefix.
 ///
 /// Its objects are opened by name, as the files of a folder are, and need not be listed before. What is known
-/// of an object counts for the time of trust, and is confirmed in the background from half of it on.
+/// of an object counts for the time of trust. While the object is in use, it is confirmed in the background each
+/// half of that time.
 #[derive(Debug)]
 pub struct BucketPlace {
     /// `s3://bucket/prefix`, for logs.
@@ -102,15 +103,17 @@ pub struct BucketPlace {
 /// A request for the state of an object, which all who need it wait for.
 type Head = Shared<BoxFuture<'static, Result<Opened, FetchError>>>;
 
-/// An object in the state in which the bucket had it.
+/// An object in the state in which the bucket had it. Times are in milliseconds since the start.
 #[derive(Debug)]
 struct Known {
     object: Arc<Object>,
-    /// When the bucket confirmed it, in milliseconds since the start.
-    confirmed_ms: AtomicU64,
+    /// When its state was last confirmed, or the bucket did not respond when it was to be.
+    trusted_from_ms: AtomicU64,
     /// Whether the listing has it in another state: one of them is about to change.
     differs: AtomicBool,
-    is_revalidated: AtomicBool,
+    used_ms: AtomicU64,
+    /// Whether a task confirms it while it is in use.
+    is_kept: AtomicBool,
 }
 
 impl BucketPlace {
@@ -331,30 +334,68 @@ impl BucketPlace {
         }
     }
 
-    /// An object whose state is trusted. From half of that time on it is confirmed in the background.
+    /// An object whose state is trusted. From now on it is confirmed in the background, while it is in use.
     fn known(self: &Arc<Self>, key: &Arc<str>) -> Option<Arc<Object>> {
         let known = self.objects.get(key)?;
-        let confirmed = Duration::from_millis(known.confirmed_ms.load(Ordering::Relaxed));
-        let age = self.started.elapsed().saturating_sub(confirmed);
-        let trust = match known.differs.load(Ordering::Relaxed) {
-            true => self.trust.min(TRUST_IF_DIFFERENT),
-            false => self.trust,
-        };
-        if age >= trust || known.object.is_replaced() {
+        let is_trusted = self.age(&known.trusted_from_ms) < self.trust_in(&known);
+        if !is_trusted || known.object.is_replaced() {
             return None;
         }
-        if age >= trust / 2 && !known.is_revalidated.swap(true, Ordering::Relaxed) {
-            let (place, key, known) = (Arc::clone(self), Arc::clone(key), Arc::clone(&known));
-            self.access.runtime.spawn(async move {
-                let forgotten = place.forgotten();
-                let opened = place.head(&key).await;
-                if let Err(error) = place.note(&key, opened, forgotten) {
-                    tracing::debug!(%error, "an object is not confirmed");
-                }
-                known.is_revalidated.store(false, Ordering::Relaxed);
-            });
+        known.used_ms.store(self.now_ms(), Ordering::Relaxed);
+        if !known.is_kept.swap(true, Ordering::Relaxed) {
+            let keep = Self::keep(Arc::downgrade(self), Arc::clone(key), Arc::clone(&known));
+            self.access.runtime.spawn(keep);
         }
         Some(Arc::clone(&known.object))
+    }
+
+    /// Confirms an object each half of the time of trust, until nothing has used it for that time: so a viewer
+    /// who watches it never waits for that.
+    async fn keep(weak: Weak<Self>, key: Arc<str>, known: Arc<Known>) {
+        let until_half = |place: Arc<Self>| {
+            (place.trust_in(&known) / 2).saturating_sub(place.age(&known.trusted_from_ms))
+        };
+        while let Some(time) = weak.upgrade().map(until_half) {
+            sleep(time).await;
+            let Some(place) = weak.upgrade() else { break };
+            let is_known = place.objects.peek(&key).is_some_and(|it| Arc::ptr_eq(&it, &known));
+            if !is_known || place.age(&known.used_ms) >= place.trust || known.object.is_replaced() {
+                break;
+            }
+            let forgotten = place.forgotten();
+            let opened = place.head(&key).await;
+            match place.note(&key, opened, forgotten) {
+                Ok(object) if Arc::ptr_eq(&object, &known.object) => {}
+                Err(error) if is_down(&error) => place.trust_from_now(&known),
+                Ok(_) | Err(OpenError::NotFound) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "an object is not confirmed");
+                    break;
+                }
+            }
+        }
+        known.is_kept.store(false, Ordering::Relaxed);
+    }
+
+    /// The time for which a state is trusted.
+    fn trust_in(&self, known: &Known) -> Duration {
+        match known.differs.load(Ordering::Relaxed) {
+            true => self.trust.min(TRUST_IF_DIFFERENT),
+            false => self.trust,
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn age(&self, since_ms: &AtomicU64) -> Duration {
+        let since = Duration::from_millis(since_ms.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(since)
+    }
+
+    fn trust_from_now(&self, known: &Known) {
+        known.trusted_from_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 
     fn forgotten(&self) -> u64 {
@@ -395,8 +436,10 @@ impl BucketPlace {
             let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
             let start = || {
                 let (place, key) = (Arc::clone(self), Arc::clone(key));
+                let known = self.objects.get(&key).filter(|known| !known.object.is_replaced());
+                let state = known.map(|known| known.object.opened().clone());
                 let task = self.access.runtime.spawn(async move {
-                    let opened = place.fetcher().head(&key).await;
+                    let opened = place.fetcher().head_since(&key, state).await;
                     place.heads.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
                     opened
                 });
@@ -409,8 +452,8 @@ impl BucketPlace {
         head.await
     }
 
-    /// As [`note`](Self::note). While the bucket is down, the last known state counts: what the cache has of
-    /// the object plays on.
+    /// As [`note`](Self::note). While the bucket is down, the last known state counts, so that what the cache
+    /// has of the object plays on, and is trusted: only the first request waits for the bucket.
     fn note_or_last(
         &self,
         key: &Arc<str>,
@@ -418,10 +461,11 @@ impl BucketPlace {
         forgotten: u64,
     ) -> Result<Arc<Object>, OpenError> {
         let noted = self.note(key, opened, forgotten);
-        if let Err(OpenError::Unavailable(Unavailable::BucketDown)) = &noted
+        if noted.as_ref().is_err_and(is_down)
             && let Some(last) = self.objects.get(key)
             && !last.object.is_replaced()
         {
+            self.trust_from_now(&last);
             return Ok(Arc::clone(&last.object));
         }
         noted
@@ -447,13 +491,12 @@ impl BucketPlace {
             }
             Err(error) => return Err(open_error(error)),
         };
-        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         if let Some(known) = self.objects.get(key)
             && !known.object.is_replaced()
             && (&known.object.opened().etag, known.object.opened().size)
                 == (&opened.etag, opened.size)
         {
-            known.confirmed_ms.store(now_ms, Ordering::Relaxed);
+            self.trust_from_now(&known);
             known.differs.store(self.differs_from_listing(&opened), Ordering::Relaxed);
             return Ok(Arc::clone(&known.object));
         }
@@ -466,9 +509,10 @@ impl BucketPlace {
         }
         let known = Known {
             object: Arc::clone(&object),
-            confirmed_ms: AtomicU64::new(now_ms),
+            trusted_from_ms: self.now_ms().into(),
             differs: AtomicBool::new(differs),
-            is_revalidated: AtomicBool::new(false),
+            used_ms: self.now_ms().into(),
+            is_kept: AtomicBool::new(false),
         };
         self.absent.remove(key);
         self.objects.insert(Arc::clone(key), Arc::new(known));
@@ -491,6 +535,11 @@ impl BucketPlace {
         let (key, etag, bucket) = (Arc::clone(key), Arc::clone(etag), Arc::clone(&self.address));
         self.cache.object(&ObjectId { bucket, key, etag, size })
     }
+}
+
+/// Whether the bucket does not respond as it should.
+fn is_down(error: &OpenError) -> bool {
+    matches!(error, OpenError::Unavailable(Unavailable::BucketDown { .. }))
 }
 
 /// The error of an object that cannot be opened.

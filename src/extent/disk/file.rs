@@ -30,9 +30,13 @@ use crate::{
     sys::file::{self, Links, Wait},
 };
 
-/// The time after a status check for which a file under a lease counts as unchanged, in milliseconds. A check for
-/// each of ten thousand requests a second would be a fifth of their system calls.
+/// The time after a status check for which the name of a file under a lease counts as unchanged, in milliseconds.
+/// A check for each of ten thousand requests a second would be a fifth of their system calls.
 const STATUS_TTL_MS: u64 = 10;
+
+/// The same for a name that is watched, and for the bytes of a running response: the watch reports renames and
+/// removals, and the lease reports writers, but not those of the layer below an overlayfs.
+const REPORTED_STATUS_TTL_MS: u64 = 100;
 
 /// The most attempts to find a file in a state in which no write is in progress.
 const SETTLE_TRIES: usize = 4;
@@ -97,6 +101,8 @@ pub(super) struct Descriptor {
     /// The time of the last check that found the status unchanged, in milliseconds since the file was
     /// opened.
     checked_ms: AtomicU64,
+    /// The same of the last check that found the bytes unchanged, whatever became of the name.
+    verified_ms: AtomicU64,
     /// Permits for calls that read pages in: one file must not occupy all threads of its disk.
     fills: FairPermits,
     /// Whether status calls and reads of the page cache never block on this file system. Cleared when
@@ -146,6 +152,7 @@ impl File {
             watch_epoch: AtomicU64::new(UNWATCHED),
             is_forgotten: AtomicBool::new(false),
             checked_ms: AtomicU64::new(0),
+            verified_ms: AtomicU64::new(0),
             fills: FairPermits::new(FILLS_MAX),
             is_nonblocking,
             lease: FileLease::default(),
@@ -329,12 +336,13 @@ impl File {
         Arc::ptr_eq(&self.descriptor, &other.descriptor)
     }
 
-    /// Whether the status of a file under a lease was checked within the last [`STATUS_TTL_MS`]. Any other
-    /// file may have been written since.
-    pub(super) fn was_checked(&self, now: Instant) -> bool {
+    /// Whether the status of a file under a lease was checked within the last [`STATUS_TTL_MS`], or longer ago
+    /// if its name is watched. Any other file may have been written since.
+    pub(super) fn was_checked(&self, now: Instant, is_watched: bool) -> bool {
         let checked_ms = self.descriptor.checked_ms.load(Ordering::Relaxed);
+        let ttl_ms = if is_watched { REPORTED_STATUS_TTL_MS } else { STATUS_TTL_MS };
         self.descriptor.lease.is_held()
-            && self.descriptor.ms_at(now).saturating_sub(checked_ms) < STATUS_TTL_MS
+            && self.descriptor.ms_at(now).saturating_sub(checked_ms) < ttl_ms
     }
 
     /// Notes that the status was found unchanged.
@@ -345,13 +353,22 @@ impl File {
     /// Fails if the file no longer has the bytes that it had when it was opened. Does not wait if the
     /// file [is sendable](Self::is_sendable).
     pub fn check(&self) -> Result<(), ReadError> {
-        let now = self.current_identity()?;
-        if now.size < self.identity.size {
+        let (now_ms, verified_ms) =
+            (self.descriptor.ms_at(Instant::now()), &self.descriptor.verified_ms);
+        // A lease that was broken is never taken again: one that is held has kept the bytes since then.
+        let is_kept = self.is_verified.load(Ordering::Relaxed) && self.descriptor.lease.is_held();
+        let age_ms = now_ms.saturating_sub(verified_ms.load(Ordering::Relaxed));
+        if is_kept && age_ms < REPORTED_STATUS_TTL_MS {
+            return Ok(());
+        }
+        let found = self.current_identity()?;
+        if found.size < self.identity.size {
             return Err(ReadError::Truncated);
         }
-        if !self.identity.still_holds(&now) {
+        if !self.identity.still_holds(&found) {
             return Err(ReadError::Changed);
         }
+        verified_ms.store(now_ms, Ordering::Relaxed);
         Ok(())
     }
 
@@ -491,6 +508,8 @@ impl Source for File {
         let Some(mut buffer) = self.descriptor.buffers.try_take() else {
             return Ok(None);
         };
+        // Under a lease, the check after the read is no system call.
+        let _ = self.is_sendable();
         match self.read_checked(&mut buffer, &range, Wait::Never) {
             Ok(read) => Ok(Some(buffer.freeze(read))),
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

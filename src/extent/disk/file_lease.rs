@@ -253,3 +253,39 @@ impl Writer {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::{super::*, *};
+    use crate::extent::{
+        ReadError, Source as _,
+        disk::testing::{block_on, until},
+    };
+
+    #[test]
+    fn a_read_under_a_lease_is_checked_once_a_writer_has_broken_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.mp4");
+        fs::write(&path, [b'o'; 1000]).expect("a file");
+        let settings = RootSettings {
+            pool: DiskPoolSettings { threads: 2, queue: 16, deadline: Duration::from_secs(60) },
+            open_files: 10,
+            revalidate_after: Duration::from_secs(60),
+            quiet_period: Some(Duration::ZERO),
+        };
+        let opening = Root::open("test", folder.path(), Buffers::new(1 << 20), settings);
+        let root = block_on(opening).expect("a root");
+        let file = block_on(root.open_file(Path::new("a.mp4"))).expect("a file");
+        until("the file is read without a wait", || {
+            file.read_now(0..1000)
+                .is_ok_and(|read| read.is_some_and(|bytes| bytes == [b'o'; 1000][..]))
+        });
+        assert!(file.descriptor().lease.is_held(), "the read took no lease");
+        // Waits for the lease to end.
+        fs::write(&path, [b'n'; 1000]).expect("overwritten");
+        assert!(!file.descriptor().lease.is_held());
+        assert!(matches!(file.read_now(0..1000), Err(ReadError::Changed)));
+    }
+}

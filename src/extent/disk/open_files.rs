@@ -176,7 +176,8 @@ impl Root {
         if age > revalidate_after {
             self.look_up_in_background(path, &kept);
         }
-        if !kept.is_nonblocking() || kept.was_checked(now) {
+        let is_watched = kept.is_watched(self.watched.epoch());
+        if !kept.is_nonblocking() || kept.was_checked(now, is_watched) {
             return Ok(kept);
         }
         match kept.current_identity() {

@@ -54,7 +54,10 @@ pub enum Unavailable {
     Offline,
     /// The bucket of the root did not respond as it should, after all retries.
     #[error("the bucket is not available")]
-    BucketDown,
+    BucketDown {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The bucket of the root refused the credentials.
     #[error("the bucket refused the credentials")]
     BucketRefused,

@@ -19,6 +19,13 @@ const FIELDS: usize = 20;
 /// The length of the values of a usual response, in bytes.
 const VALUES_BYTES: usize = 512;
 
+/// Names of usual responses that http has no constant for: to parse one allocates.
+static UNREGISTERED: [http::HeaderName; 3] = [
+    http::HeaderName::from_static("x-request-id"),
+    http::HeaderName::from_static("timing-allow-origin"),
+    http::HeaderName::from_static("cross-origin-resource-policy"),
+];
+
 /// Writes a response head: the status, and the fields of the response and of the connection.
 #[derive(Debug, Default)]
 pub(super) struct ResponseHead {
@@ -56,14 +63,23 @@ impl ResponseHead {
         self.put_written(&DATE);
         self.response
     }
+
     /// Appends a field whose value was written to `values`.
     fn put_written(&mut self, name: &HeaderName) {
         let value = http::HeaderValue::from_maybe_shared(self.values.split().freeze());
-        let http_name = http::HeaderName::from_bytes(name.as_str().as_bytes());
-        // Names and values of responses are valid in both types.
-        if let (Ok(http_name), Ok(mut value)) = (http_name, value) {
+        // Values of responses are valid in both types.
+        if let Ok(mut value) = value {
             // Each response has its own: they would only displace others from the client's table.
             value.set_sensitive(*name == CONTENT_RANGE || name.as_str() == "x-request-id");
+            self.append(name, value);
+        }
+    }
+
+    fn append(&mut self, name: &HeaderName, value: http::HeaderValue) {
+        let known = UNREGISTERED.iter().find(|known| known.as_str() == name.as_str());
+        let parse = || http::HeaderName::from_bytes(name.as_str().as_bytes());
+        // Names of responses are valid in both types.
+        if let Ok(http_name) = known.cloned().map_or_else(parse, Ok) {
             self.response.headers_mut().append(http_name, value);
         }
     }
@@ -80,6 +96,10 @@ impl ResponseFields for ResponseHead {
     fn put(&mut self, name: &HeaderName, value: &[u8]) {
         self.values.extend_from_slice(value);
         self.put_written(name);
+    }
+
+    fn put_static(&mut self, name: &HeaderName, value: &'static str) {
+        self.append(name, http::HeaderValue::from_static(value));
     }
 
     fn put_text(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {

@@ -44,10 +44,9 @@ use crate::{
     telemetry::SentBy,
 };
 
-/// From this length of a response on, in bytes, the socket is corked, so that the head and the ends of
-/// extents and windows are no packets of their own. That costs two calls: for a client that reads as fast as
-/// it can, the server's CPU time was a tenth less at 256 KiB and at 1 MiB. A shorter response needs no cork:
-/// `MSG_MORE` puts its head into the first packet.
+/// From this length of a response of several extents on, in bytes, the socket is corked, so that the ends of
+/// extents are no packets of their own. That costs two calls. A response of one extent needs no cork:
+/// `MSG_MORE` puts its head into the first packet, and sendfile(2) fills all others.
 const CORK_MIN_BYTES: u64 = 128 * 1024;
 
 /// From this number of extents on a shorter response is corked, too: that saves one packet for each extent.
@@ -144,10 +143,10 @@ impl ResponseSender {
         polled
     }
 
-    /// Corks the socket if the response is long, or has many extents.
+    /// Corks the socket if the response has several extents and is long, or has many.
     fn cork(&mut self, socket: &mut Socket) {
-        let is_worth_it =
-            self.extents.len() >= CORK_MIN_BYTES || self.extents.get(CORK_MIN_EXTENTS).is_some();
+        let is_worth_it = (self.extents.get(1).is_some() && self.extents.len() >= CORK_MIN_BYTES)
+            || self.extents.get(CORK_MIN_EXTENTS).is_some();
         if !self.is_corked && is_worth_it {
             self.is_corked = true;
             socket.set_cork(true);
@@ -419,14 +418,18 @@ impl ResponseSender {
         file: &File,
         range: &Range<u64>,
     ) -> Poll<Result<bool, SendError>> {
-        let end = match self.extents.get(self.current) {
+        let end = |extent: Option<&Extent>| match extent {
             Some(Extent::Source { range, .. }) => range.end,
             _ => 0,
         };
         let next = match file.changeable() {
-            Some(_) => range.end..end.min(range.end.saturating_add(self.window_bytes)),
-            // The bucket's own setting limits it.
-            None => range.end..end,
+            Some(_) => {
+                let end = end(self.extents.get(self.current));
+                range.end..end.min(range.end.saturating_add(self.window_bytes))
+            }
+            // To the last byte of the response, which is nearly always one of the same file. The bucket's own
+            // setting limits it.
+            None => range.end..end(self.extents.last()),
         };
         let polled = self.prefetcher.poll_available(cx, io_thread, file, range, next);
         match ready!(polled).map_err(SendError::Source)? {

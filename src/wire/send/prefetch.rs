@@ -56,6 +56,10 @@ impl Prefetcher {
         let is_expected = |read: &Read| read.range.contains(&range.start);
         if !self.read.as_ref().is_some_and(is_expected) {
             if io_thread.page_cache.is_cached(file, range, io_thread.now()) {
+                if file.changeable().is_none() {
+                    // What was fetched ahead comes to an end, too.
+                    file.expect(&next);
+                }
                 return Poll::Ready(Ok(Availability::Cached));
             }
             self.is_cold = true;

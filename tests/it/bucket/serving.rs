@@ -1,9 +1,10 @@
 //! A server whose root is a bucket sends what a server of the same folder sends.
 
-use std::{collections::BTreeSet, fs, ops::Deref, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::support::{
     bucket::Bucket,
+    bucket_serving::serve_bucket,
     client::{Client, Incomplete, Response, head},
     clips,
     fault_proxy::{FaultProxy, Faults, Operation},
@@ -15,29 +16,6 @@ use crate::support::{
 
 /// The largest real file that is compared, in bytes.
 const REAL_FILE_MAX: u64 = 4 << 20;
-
-/// A server of a bucket, and its credentials.
-struct BucketServing {
-    serving: Serving,
-    _credentials: Folder,
-}
-
-impl Deref for BucketServing {
-    type Target = Serving;
-
-    fn deref(&self) -> &Serving {
-        &self.serving
-    }
-}
-
-/// A server of a bucket, with a cache of its own. It reads no title before a client does.
-fn serve_bucket(bucket: &Bucket, endpoint: &str) -> BucketServing {
-    let credentials = Folder::new();
-    let root = bucket.root(&credentials, endpoint);
-    let serving = serve_with(&[], &format!("index_titles = false\n{root}"));
-    serving.until_scanned();
-    BucketServing { serving, _credentials: credentials }
-}
 
 /// Numbers that look random, and are the same in each run.
 fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {

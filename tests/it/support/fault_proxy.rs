@@ -70,8 +70,25 @@ pub struct Passed {
     pub target: String,
     /// The value of its `Range`.
     pub range: Option<String>,
+    /// The value of its `If-None-Match`.
+    pub condition: Option<String>,
+    /// The number of the round trip that it is in: one more than that of any request whose response was sent
+    /// before it came.
+    pub round_trip: usize,
+    /// The status of its response; 0 until it is sent, and if none is.
+    pub status: u16,
     /// The bytes of the body that were sent so far.
     pub bytes: usize,
+}
+
+impl Passed {
+    /// Whether it reads the byte at an offset.
+    pub fn reads(&self, offset: u64) -> bool {
+        let range = self.range.as_deref().and_then(|range| range.strip_prefix("bytes="));
+        let ends = range.and_then(|range| range.split_once('-'));
+        ends.and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse().ok()?)))
+            .is_some_and(|(first, last)| (first..=last).contains(&offset))
+    }
 }
 
 /// A running proxy; dropping it ends it.
@@ -161,6 +178,11 @@ impl FaultProxy {
         read.map(|passed| passed.bytes).sum()
     }
 
+    /// Whether no request is open.
+    pub fn is_idle(&self) -> bool {
+        self.shared.open.load(Ordering::Relaxed) == 0
+    }
+
     /// The most requests that were open at the same time, until their responses were written.
     pub fn most_open(&self) -> usize {
         self.shared.lock().most_open
@@ -206,9 +228,21 @@ impl Shared {
         let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
         let operation = Operation::of(&method, &target);
         let range = request.field("range").map(str::to_owned);
+        let condition = request.field("if-none-match").map(str::to_owned);
         let (faults, change, number) = {
             let mut state = self.lock();
-            state.passed.push(Passed { operation, target, range, bytes: 0 });
+            let answered = state.passed.iter().filter(|passed| passed.status > 0);
+            let round_trip = answered.map(|passed| passed.round_trip).max().unwrap_or(0) + 1;
+            let (bytes, status) = (0, 0);
+            state.passed.push(Passed {
+                operation,
+                target,
+                range,
+                condition,
+                round_trip,
+                status,
+                bytes,
+            });
             state.most_open = state.most_open.max(open);
             let applies = state.faults.only.is_none_or(|only| only == operation);
             let faults = if applies { state.faults.clone() } else { Faults::default() };
@@ -247,6 +281,7 @@ impl Shared {
         let sent = stop.unwrap_or(response.body.len());
         if let Some(passed) = self.lock().passed.get_mut(number) {
             passed.bytes = sent;
+            passed.status = response.status();
         }
         // The length in the response to HEAD is that of a body that is not sent.
         let length = (method != "HEAD").then(|| response.body.len().to_string());
@@ -318,6 +353,12 @@ impl Message {
         Self { first_line: format!("HTTP/1.1 {status} Failure"), fields, body }
     }
 
+    /// The status of a response; 0 if there is none.
+    fn status(&self) -> u16 {
+        let mut words = self.first_line.split(' ');
+        words.nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+    }
+
     fn field(&self, name: &str) -> Option<&str> {
         let mut fields = self.fields.iter();
         fields.find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -387,6 +428,9 @@ fn the_fault_proxy_passes_on_and_fails_on_demand() {
     let passed = proxy.passed();
     assert_eq!((passed.len(), passed[0].range.as_deref()), (9, Some("bytes=2-4")));
     assert_eq!((passed[0].bytes, passed[3].bytes), (3, 4));
+    assert_eq!((passed[0].status, passed[5].status), (206, 503));
+    assert_eq!((passed[0].round_trip, passed[1].round_trip), (1, 2));
+    assert!(passed[0].reads(4) && !passed[0].reads(5));
     assert_eq!((passed[0].operation, &passed[0].target), (Operation::Get, &target));
     assert_eq!((proxy.requests(Operation::Get), proxy.requests(Operation::List)), (9, 0));
     assert_eq!(proxy.bytes(), passed.iter().map(|passed| passed.bytes).sum::<usize>());

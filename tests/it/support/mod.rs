@@ -6,6 +6,7 @@ pub mod box_patches; // the offsets of boxes in a file, to patch them
 pub mod boxes; // boxes in memory, read without the product's own reader
 pub mod broken_movies; // movies whose tables contradict the file
 pub mod bucket; // buckets of an S3 server
+pub mod bucket_serving; // servers of buckets
 pub mod client; // an HTTP/1 client that checks all framing
 pub mod clips; // clips of every kind, encoded by ffmpeg and cached
 pub mod comparison; // compares packets and frames of a package with those of its source
@@ -37,6 +38,7 @@ pub mod postgres; // a PostgreSQL cluster for the tests
 pub mod processes; // processes of a deployment, from /proc
 pub mod program; // the program as a child process
 pub mod proxies; // nginx and Caddy, as the documents configure them
+pub mod radosgw; // an S3 server that refuses wrong signatures
 pub mod rendered; // images and renditions of a few files, made by a worker
 pub mod renditions; // renditions of one movie
 pub mod sent_files; // a file, and each way that it takes to a connection

@@ -14,6 +14,7 @@ use std::{
 
 use headwater::{
     config::{Layer, RootConfig, Settings},
+    extent::disk::DiskPool,
     library::MediaPath,
     serve::{Server, start::StartError},
     shares::ClientKey,
@@ -156,7 +157,11 @@ impl Drop for Serving {
 /// it. This needs no privileges, so it runs everywhere.
 pub fn occupy(serving: &Serving, root: usize) -> Vec<Sender<()>> {
     let pool = serving.site().titles.library.roots()[root].root.pool();
-    let threads = serving.site().settings.load().disk_threads.count();
+    occupy_pool(pool, serving.site().settings.load().disk_threads.count())
+}
+
+/// As [`occupy`], for the pool of any disk.
+pub fn occupy_pool(pool: &DiskPool, threads: usize) -> Vec<Sender<()>> {
     let (begun, begins) = mpsc::channel();
     let held = (0..threads).map(|_| {
         let (release, wait) = mpsc::channel();
