@@ -1,13 +1,15 @@
 //! Checks the objects that events are about.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use futures::future::join_all;
+use tokio::time::sleep;
 use tracing::debug;
 
 use super::{
     ListedBucket,
-    rows::{Answer, Rows},
+    follower::RETRY_INTERVAL,
+    rows::{Observation, Rows},
 };
 use crate::{extent::bucket::ObjectChange, store::DatabaseError};
 
@@ -54,6 +56,12 @@ impl ListedBucket {
         }
         // This origin at least knows.
         self.apply(&objects).await;
+        if rows.is_some() {
+            // The others shall, once the database responds. If there is no room, the next listing says it.
+            self.is_ahead.store(true, Ordering::Release);
+            self.events.push(keys.iter().map(|key| &**key)).ok();
+            sleep(RETRY_INTERVAL).await;
+        }
         true
     }
 
@@ -63,7 +71,7 @@ impl ListedBucket {
         objects: &[ObjectChange],
         seen: i64,
     ) -> Result<bool, DatabaseError> {
-        let merged = rows.merge(&Answer { page: None, objects, seen }).await?;
+        let merged = rows.merge(&Observation { page: None, objects, seen }).await?;
         if merged.written > 0 {
             self.shared.signal.wake();
         }

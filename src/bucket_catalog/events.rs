@@ -36,6 +36,8 @@ impl Events {
     ) -> Result<usize, TooManyEvents> {
         let mut waiting = self.lock();
         let mut count = 0;
+        // Before the keys are there: a task that waits for them waits for the lock first.
+        self.added.notify_one();
         for key in keys {
             count += 1;
             if waiting.keys.contains(key) {
@@ -48,8 +50,6 @@ impl Events {
             waiting.keys.insert(Arc::clone(&key));
             waiting.order.push_back(key);
         }
-        drop(waiting);
-        self.added.notify_one();
         Ok(count)
     }
 

@@ -1,7 +1,7 @@
 //! Keeps what an origin knows of a bucket in step with the database.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -18,13 +18,15 @@ use crate::store::{Database, DatabaseError};
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Delay after an error of the database.
-const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How far an origin has followed.
 #[derive(Debug, Default)]
 struct Followed {
     /// The number of the last change that it knows; `None` if it must read all rows.
     seen: Option<i64>,
+    /// The tables that the number is of.
+    epoch: i64,
     /// When its names were last known to be those of a listing.
     listed: Option<Instant>,
 }
@@ -37,6 +39,8 @@ impl ListedBucket {
             if let Some(database) = self.database() {
                 let Err(error) = self.follow(&database, &mut followed).await;
                 debug!(%error, "the catalog of the bucket is not followed");
+                // The database may come back as a copy that gives numbers a second time.
+                followed.seen = None;
             }
             let is_old = |listed: Instant| listed.elapsed() >= self.shared.interval;
             if followed.listed.is_none_or(is_old) {
@@ -55,7 +59,8 @@ impl ListedBucket {
             let root = self.place.path();
             warn!(
                 root = %root.display(),
-                "the database does not respond: this origin lists the bucket for itself"
+                "the database does not respond: this origin keeps its names of the bucket, and lists \
+                 it each rescan_s"
             );
         }
     }
@@ -65,7 +70,7 @@ impl ListedBucket {
         let library = &self.shared.library;
         if library.scan_root(self.root).await {
             // The rows may lack what this listing has, and would not say when it goes.
-            *followed = Followed { seen: None, listed: Some(Instant::now()) };
+            *followed = Followed { listed: Some(Instant::now()), ..Followed::default() };
         }
         library.end_first_scan(self.root);
     }
@@ -98,10 +103,12 @@ impl ListedBucket {
         followed: &mut Followed,
     ) -> Result<(), DatabaseError> {
         let is_recent = followed.listed.is_some_and(|listed| listed.elapsed() < GONE_KEPT / 2);
-        // A number that has gone back is that of new tables.
-        let Some(mut seen) = followed.seen.filter(|seen| *seen <= state.last && is_recent) else {
+        let is_ahead = self.is_ahead.swap(false, Ordering::AcqRel);
+        let is_same = is_recent && !is_ahead && followed.epoch == state.epoch;
+        let Some(mut seen) = followed.seen.filter(|seen| is_same && *seen <= state.last) else {
+            followed.seen = None;
             self.load(rows).await?;
-            followed.seen = Some(state.last);
+            (followed.seen, followed.epoch) = (Some(state.last), state.epoch);
             return Ok(());
         };
         while seen < state.last {

@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     ListedBucket,
-    rows::{Answer, Lease, Merged, PageRange, Rows},
+    rows::{Lease, Merged, Observation, PageRange, Rows},
 };
 use crate::{
     extent::bucket::{LeftOut, ObjectChange},
@@ -79,8 +79,8 @@ impl ListedBucket {
                 .map(|listed| ObjectChange { key: Arc::clone(&listed.key), state: Some(listed) })
                 .collect();
             let range = PageRange { after: after.as_deref(), last: page.next.as_deref() };
-            let answer = Answer { page: Some((lease, range)), objects: &objects, seen };
-            let Merged { is_held, written, last, .. } = rows.merge(&answer).await?;
+            let observation = Observation { page: Some((lease, range)), objects: &objects, seen };
+            let Merged { is_held, written, last, .. } = rows.merge(&observation).await?;
             if !is_held {
                 debug!("another process lists the bucket");
                 return Ok(());

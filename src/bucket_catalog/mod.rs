@@ -25,7 +25,7 @@ pub mod rows;
 mod statements;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -78,6 +78,8 @@ struct ListedBucket {
     id: String,
     source: Mutex<ListingSource>,
     events: Events,
+    /// Whether this origin has noted states of objects that are not in the rows, so that it must read them all.
+    is_ahead: AtomicBool,
     shared: Arc<Shared>,
 }
 
@@ -123,6 +125,7 @@ impl BucketCatalog {
                 place,
                 source: Mutex::default(),
                 events: Events::default(),
+                is_ahead: AtomicBool::new(false),
                 shared: Arc::clone(&shared),
             }))
         });

@@ -1,4 +1,4 @@
-//! Notifications of buckets: the records of S3, as they are or in the envelope of SNS or EventBridge.
+//! Notifications of buckets: the records of S3, plain or in the envelope of SNS or EventBridge.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub struct ObjectEvent {
 pub enum Notification {
     /// These objects may have changed; none in a test of the connection.
     Objects(Vec<ObjectEvent>),
-    /// SNS asks whether it may send notifications: whoever opens this URL says so.
+    /// SNS asks for the confirmation of a subscription: open this URL to confirm.
     Confirmation(String),
 }
 
@@ -40,7 +40,9 @@ impl Notification {
     pub fn parse(content: &[u8]) -> Result<Self, NotificationError> {
         let message: Value = serde_json::from_slice(content)?;
         match (text(&message, "/Type"), text(&message, "/Message")) {
-            (Some("SubscriptionConfirmation" | "UnsubscribeConfirmation"), _) => {
+            // Its URL would subscribe again.
+            (Some("UnsubscribeConfirmation"), _) => Ok(Self::Objects(Vec::new())),
+            (Some("SubscriptionConfirmation"), _) => {
                 let url = text(&message, "/SubscribeURL").unwrap_or_default();
                 Ok(Self::Confirmation(url.to_owned()))
             }
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn records_come_as_they_are_and_in_the_envelopes_of_sns_and_eventbridge() {
+    fn records_come_plain_and_in_the_envelopes_of_sns_and_eventbridge() {
         let records = json!({ "Records": [record("a.mp4"), record("films/b.mp4")] });
         assert_eq!(keys(&records), ["a.mp4", "films/b.mp4"]);
         let wrapped = json!({ "Type": "Notification", "Message": records.to_string() });
@@ -142,6 +144,9 @@ mod tests {
         assert_eq!(keys(&json!({ "Records": [{}, null, { "s3": { "object": 1 } }] })), [""; 0]);
         let asks =
             json!({ "Type": "SubscriptionConfirmation", "SubscribeURL": "https://sns.example/x" });
+        let ended =
+            json!({ "Type": "UnsubscribeConfirmation", "SubscribeURL": "https://sns.example/x" });
+        assert_eq!(keys(&ended), [""; 0]);
         let parsed = Notification::parse(asks.to_string().as_bytes()).expect("a notification");
         assert_eq!(parsed, Notification::Confirmation("https://sns.example/x".to_owned()));
     }

@@ -47,13 +47,15 @@ pub struct Lease {
 pub struct State {
     /// The number of the last change, of any bucket.
     pub last: i64,
+    /// Which tables the number is of: it differs if they were created again.
+    pub epoch: i64,
     /// Whether the rows are a whole listing.
     pub is_listed: bool,
 }
 
 /// What the bucket responded: a page of its listing, or the states of some objects.
 #[derive(Debug)]
-pub struct Answer<'a> {
+pub struct Observation<'a> {
     /// The lister's lease and the end of the page; `None` for the states of some objects.
     pub page: Option<(&'a Lease, PageRange<'a>)>,
     /// The objects. A page says with a key that is missing that its object is gone.
@@ -78,7 +80,7 @@ pub struct Merged {
     pub is_held: bool,
     /// The rows that were written.
     pub written: i64,
-    /// The objects whose rows are newer than the answer.
+    /// The objects whose rows are newer than the observation.
     pub newer: i64,
     /// The number of the last change.
     pub last: i64,
@@ -111,13 +113,11 @@ impl<'a> JsonRow<'a> {
 impl Rows<'_> {
     /// The number of the last change, and whether there is a whole listing.
     pub async fn state(&self) -> Result<State, DatabaseError> {
-        match self.database.row(STATE, &[self.root.into()]).await? {
-            Some(row) => {
-                let listed_ms: Option<i64> = row.get("listed_ms")?;
-                Ok(State { last: row.get("last")?, is_listed: listed_ms.is_some() })
-            }
-            None => Ok(State { last: 0, is_listed: false }),
-        }
+        let row = self.database.row(STATE, &[self.root.into()]).await?;
+        let row = row.ok_or_else(DatabaseError::no_row)?;
+        let listed_ms: Option<i64> = row.get("listed_ms")?;
+        let (last, epoch) = (row.get("last")?, row.get("epoch")?);
+        Ok(State { last, epoch, is_listed: listed_ms.is_some() })
     }
 
     /// Whether a round is due, of which no other process holds the lease.
@@ -146,14 +146,15 @@ impl Rows<'_> {
     /// Lets another process list on from the last page.
     pub async fn release(&self, lease: &Lease) -> Result<(), DatabaseError> {
         let values = [self.root.into(), lease.token.into()];
-        self.database.write(RELEASE, &values).await.map(drop)
+        let statement = RELEASE.for_dialect(self.database.dialect());
+        self.database.write(statement, &values).await.map(drop)
     }
 
-    /// Merges an answer of the bucket with the rows, and writes only what differs.
-    pub async fn merge(&self, answer: &Answer<'_>) -> Result<Merged, DatabaseError> {
-        let rows: Vec<_> = answer.objects.iter().filter_map(JsonRow::new).collect();
+    /// Merges an observation of the bucket with the rows, and writes only what differs.
+    pub async fn merge(&self, observation: &Observation<'_>) -> Result<Merged, DatabaseError> {
+        let rows: Vec<_> = observation.objects.iter().filter_map(JsonRow::new).collect();
         let json = serde_json::to_string(&rows).unwrap_or_else(|_| "[]".to_owned());
-        let (token, lease_ms, range) = match answer.page {
+        let (token, lease_ms, range) = match observation.page {
             Some((lease, range)) => (Some(lease.token), millis(lease.duration), Some(range)),
             None => (None, 0, None),
         };
@@ -172,7 +173,7 @@ impl Rows<'_> {
             after.as_str().into(),
             last.as_str().into(),
             json.as_str().into(),
-            answer.seen.into(),
+            observation.seen.into(),
             lease_ms.into(),
             i64::from(is_end).into(),
         ];

@@ -39,8 +39,8 @@ macro_rules! on_both {
 }
 
 /// What a follower and a lister need to know first. $1: the root.
-pub(super) const STATE: &str = "SELECT (SELECT last FROM objects_sequence) AS last,
-    (SELECT listed_ms FROM listings WHERE root = $1) AS listed_ms";
+pub(super) const STATE: &str = "SELECT last, epoch,
+    (SELECT listed_ms FROM listings WHERE root = $1) AS listed_ms FROM objects_sequence";
 
 /// A lister whose lease has ended takes no page; a round that it left in the middle is due at once. $4: the
 /// interval.
@@ -70,7 +70,8 @@ macro_rules! is_due {
 }
 pub(super) const IS_DUE: Statement = on_both!(is_due);
 
-/// Begins a round, or goes on with one. $1: the root, $2: its URL, $3: the length of the lease.
+/// Begins a round, or goes on with one that was left less than ten minutes ago: the pages of an older one do not
+/// count as listed now. $1: the root, $2: its URL, $3: the length of the lease.
 macro_rules! claim {
     ($now:expr) => {
         concat!(
@@ -78,7 +79,10 @@ macro_rules! claim {
             $now,
             " + $3)
              ON CONFLICT (root) DO UPDATE
-                 SET token = listings.token + 1, lease_until_ms = excluded.lease_until_ms
+                 SET token = listings.token + 1, lease_until_ms = excluded.lease_until_ms,
+                     page_after = CASE WHEN listings.lease_until_ms > ",
+            $now,
+            " - 600000 THEN listings.page_after END
              WHERE ",
             due!($now),
             " RETURNING token, page_after"
@@ -88,8 +92,12 @@ macro_rules! claim {
 pub(super) const CLAIM: Statement = on_both!(claim);
 
 /// Lets another lister go on. $1: the root, $2: the token.
-pub(super) const RELEASE: &str =
-    "UPDATE listings SET lease_until_ms = 0 WHERE root = $1 AND token = $2";
+macro_rules! release {
+    ($now:expr) => {
+        concat!("UPDATE listings SET lease_until_ms = ", $now, " WHERE root = $1 AND token = $2")
+    };
+}
+pub(super) const RELEASE: Statement = on_both!(release);
 
 /// Deletes objects that were removed long ago. $1: the root, $2: for how long.
 macro_rules! delete_gone {

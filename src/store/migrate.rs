@@ -3,6 +3,8 @@
 //! sqlx has migrations too. Its locks do not hold between two processes that open one SQLite file
 //! for the first time at once, which a server and its worker do.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::{Database, DatabaseError, Dialect, Transaction};
 
 /// The tables of this version.
@@ -63,6 +65,8 @@ pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
     transaction.script(DROP).await?;
     transaction.script(SCHEMA).await?;
     transaction.execute("INSERT INTO sequence (last) VALUES ($1)", &[last.into()]).await?;
+    let insert = "INSERT INTO objects_sequence (last, epoch) VALUES (0, $1)";
+    transaction.execute(insert, &[epoch_us().into()]).await?;
     let insert = "INSERT INTO schema_version (version) VALUES ($1)";
     transaction.execute(insert, &[VERSION.into()]).await?;
     transaction.commit().await?;
@@ -74,6 +78,12 @@ pub(super) async fn run(database: &Database) -> Result<(), DatabaseError> {
         );
     }
     Ok(())
+}
+
+/// The present time, in microseconds since 1970.
+fn epoch_us() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Whether a table exists, for SQLite and PostgreSQL.

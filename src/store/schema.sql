@@ -87,9 +87,9 @@ CREATE TABLE facts (
     has_poster BIGINT NOT NULL
 );
 
--- The number of the last change of an object. A writer of objects locks this row first.
-CREATE TABLE objects_sequence (last BIGINT NOT NULL);
-INSERT INTO objects_sequence (last) VALUES (0);
+-- The number of the last change of an object. A writer of objects locks this row first. epoch: when the tables were
+-- created, in microseconds: numbers of other tables mean other changes.
+CREATE TABLE objects_sequence (last BIGINT NOT NULL, epoch BIGINT NOT NULL);
 
 -- The listings of buckets. root: a hash of url, which is endpoint, bucket and prefix. token, lease_until_ms: of the
 -- only process that lists it. page_after: the key behind which the next page begins, during a round. listed_ms: the

@@ -14,6 +14,9 @@ use crate::extent::{
     disk::Identity,
 };
 
+/// The longest key of S3.
+const KEY_BYTES_MAX: usize = 1024;
+
 /// The keys of a listing that are not served.
 #[derive(Clone, Debug, Default)]
 pub struct LeftOut {
@@ -43,7 +46,8 @@ impl BucketPlace {
 
     /// The path below the root of a key, if a folder would serve such a file.
     pub fn relative<'k>(&self, key: &'k str) -> Option<&'k str> {
-        key.strip_prefix(self.prefix.as_str()).filter(|relative| is_servable(relative))
+        let relative = key.strip_prefix(self.prefix.as_str())?;
+        (key.len() <= KEY_BYTES_MAX && is_servable(relative)).then_some(relative)
     }
 
     /// A page of the listing, behind a key without the prefix. The keys of the page have none either.
@@ -116,13 +120,18 @@ impl BucketPlace {
     fn replace_tree(&self, tree: TreeBuilder, mut left_out: LeftOut) {
         left_out.refused = tree.refused;
         self.report(&left_out);
-        let tree = tree.finish();
+        let tree = Arc::new(tree.finish());
+        {
+            let _turn = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+            *self.tree.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&tree));
+        }
+        // A response that is on its way may be that of a state before the listing.
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.objects.retain(|key, known| {
             let relative = key.strip_prefix(self.prefix.as_str());
             known.is_as(relative.and_then(|relative| tree.get(relative)))
         });
         self.absent.clear();
-        *self.tree.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tree));
     }
 
     /// Notes changes of objects, so that the next viewer of each gets its present bytes. Takes milliseconds.

@@ -59,7 +59,8 @@ fn the_successor_of_a_killed_lister_goes_on_from_its_page() {
     // As if its lease had ended.
     block_on_tokio(async {
         let database = Database::open(Some(&site.database), &data).await.expect("a database");
-        let sql = "UPDATE listings SET lease_until_ms = 0";
+        let sql = "UPDATE listings SET lease_until_ms =
+            CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
         database.write(sql, &[]).await.expect("a database");
     });
     proxy.set(Faults::default());
