@@ -195,7 +195,7 @@ impl Writer {
     /// Checks that an object is whole. A completed upload may respond with 200 and an error.
     async fn check_size(&self, key: &str, size: u64) -> io::Result<()> {
         let key: Arc<str> = key.into();
-        let head = self.retry(TIMEOUT, || self.client.head(&key, false)).await;
+        let head = self.retry(TIMEOUT, || self.client.head(&key, None, false)).await;
         match head.map_err(io_error)?.size == size {
             true => Ok(()),
             false => Err(io_error(FetchError::Broken("an object of another length than was sent"))),
