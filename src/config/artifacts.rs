@@ -18,18 +18,22 @@ impl Settings {
     /// first root that is a bucket, else as the environment says.
     ///
     /// # Errors
-    /// If it is a part of a root, in which artifacts would be titles.
+    /// If it overlaps a root, in which artifacts would be titles, and titles taken for artifacts.
     pub fn artifacts_bucket(&self) -> Result<Option<BucketConfig>, ConfigError> {
         let Some(ArtifactsPlace::Bucket(url)) = &self.artifacts else { return Ok(None) };
         let roots = self.roots.iter().filter_map(|root| match &root.source {
             RootSource::Bucket(bucket) => Some(bucket),
             RootSource::Folder(_) => None,
         });
-        if let Some(root) = roots.clone().find(|root| root.url.contains(url)) {
+        let own = url.below("artifacts");
+        let overlaps = |root: &&BucketConfig| {
+            root.url.contains(url) || root.url.contains(&own) || own.contains(&root.url)
+        };
+        if let Some(root) = roots.clone().find(overlaps) {
             let root = &root.url;
             return Err(ConfigError::Conflict(format!(
-                "artifacts = \"{url}\" is a part of the root {root}, where artifacts would be titles; \
-                 choose another prefix or another bucket"
+                "artifacts = \"{url}\" overlaps the root {root}, where artifacts would be titles; choose \
+                 another prefix or another bucket"
             )));
         }
         let same = roots.clone().find(|root| root.url.name() == url.name());
@@ -92,6 +96,9 @@ mod tests {
         let inside =
             settings("artifacts = 's3://media/films/a'\n[[root]]\nbucket = 's3://media/films'");
         let error = inside.artifacts_bucket().expect_err("a part of a root").to_string();
-        assert!(error.contains("artifacts = \"s3://media/films/a\" is a part of"), "{error}");
+        assert!(error.contains("artifacts = \"s3://media/films/a\" overlaps the root"), "{error}");
+        let around =
+            settings("artifacts = 's3://media'\n[[root]]\nbucket = 's3://media/artifacts'");
+        around.artifacts_bucket().expect_err("the root is where artifacts would be");
     }
 }

@@ -63,7 +63,11 @@ impl Housekeeping {
         }
         let mut rounds = interval(ROUND_INTERVAL);
         let mut rounds_to_sweep = 0_u32;
-        let objects = ObjectSweep::new(self.queue.clone(), self.artifacts.clone());
+        if self.artifacts.bucket().is_some() {
+            let objects = ObjectSweep::new(self.queue.clone(), self.artifacts.clone());
+            // A task of its own: a bucket that does not respond must not keep the queue from being swept.
+            tokio::spawn(objects.run(ROUND_INTERVAL));
+        }
         loop {
             rounds.tick().await;
             if let Err(error) = self.round(&caches).await {
@@ -71,9 +75,6 @@ impl Housekeeping {
             }
             caches.forget_removed();
             if self.artifacts.bucket().is_some() {
-                if let Err(error) = objects.next_page().await {
-                    tracing::warn!(%error, "could not sweep artifacts, retrying");
-                }
                 continue;
             }
             rounds_to_sweep = rounds_to_sweep.saturating_sub(1);

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::time::interval;
 use uuid::Uuid;
 
 use super::round_error::RoundError;
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// The time that a page may take before another server takes the walk over.
-const LEASE: Duration = Duration::from_secs(120);
+const LEASE: Duration = Duration::from_secs(600);
 
 /// The time between two walks.
 const WALK_INTERVAL: Duration = Duration::from_secs(3600);
@@ -45,6 +46,17 @@ impl ObjectSweep {
     #[must_use]
     pub fn sparing(self, young: Duration) -> Self {
         Self { young, ..self }
+    }
+
+    /// Takes part in the walk forever, and looks for a page that is due at these intervals.
+    pub async fn run(self, every: Duration) {
+        let mut ticks = interval(every);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.next_page().await {
+                tracing::warn!(%error, "could not sweep artifacts, retrying");
+            }
+        }
     }
 
     /// Removes what no row names from the next page, if one is due and no other process walks. Returns the

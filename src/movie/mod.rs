@@ -324,6 +324,11 @@ impl Track {
         pieces.iter().filter(|_| is_several).map(shown).collect()
     }
 
+    /// Whether its samples are those of pieces of an edit list.
+    pub fn has_pieces(&self) -> bool {
+        self.samples.pieces.is_some()
+    }
+
     /// What to add to a time in the file to get the presentation time, if it is the same for all samples.
     pub fn file_shift(&self) -> Option<i64> {
         match self.samples.pieces.as_ref().map(|pieces| &pieces.list[..]) {

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, time::sleep};
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout},
+};
 use tracing::{info, warn};
 
 use super::policy;
@@ -29,6 +32,9 @@ use crate::{
 
 /// Delay before an unavailable database is opened again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a start waits for the database and the artifacts.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 const NO_FFMPEG: &str = "ffmpeg is not installed on the server";
 
@@ -59,7 +65,11 @@ impl JobSystem {
             unavailable,
         };
         // If possible, before the first request.
-        if let Err(error) = background.block_on(opener.open(background)) {
+        let first = background.block_on(async {
+            let opened = timeout(OPEN_TIMEOUT, opener.open(background)).await;
+            opened.unwrap_or_else(|_elapsed| Err("they did not respond in time".into()))
+        });
+        if let Err(error) = first {
             warn!(%error, "jobs and images unavailable, retrying; files play without them");
             let handle = background.clone();
             background.spawn(async move {

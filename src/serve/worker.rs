@@ -29,7 +29,11 @@ use crate::{
         buckets::CacheOf,
         start::{self, StartError},
     },
-    store::{Database, DatabaseError, DatabaseLocation, identity},
+    store::{
+        Database, DatabaseError, DatabaseLocation,
+        artifacts::ArtifactStore,
+        identity::{self, IdentityError},
+    },
     sys::sched::{self, Policy},
     telemetry,
     transcode::{
@@ -52,6 +56,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Interval of closing artifacts that were removed.
 const CLOSE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Interval of dropping local copies that are not used any more.
+const COPIES_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Memory limit of the worker process itself, in bytes: indices, connections and the stacks of its
 /// threads take a fifth of that.
@@ -119,7 +126,7 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
     }
     let database = open_database(settings, &data).await?;
     let artifacts = artifact_storage::open(settings, &data)?;
-    identity::check(&database, &artifacts).await?;
+    check_identity(&database, &artifacts).await?;
     let queue = Queue::new(database);
     let artifact_root =
         artifact_storage::open_for_reading(&artifacts, settings, &library, CacheOf::Worker).await?;
@@ -140,13 +147,15 @@ async fn assemble(settings: &Settings) -> Result<Worker, StartError> {
         idle_scheduling: settings.worker_idle,
         local_copies: LocalCopies::default(),
     };
+    let runner = Arc::new(runner);
+    tokio::spawn(drop_unused_copies(Arc::clone(&runner)));
     let encode_slots = match settings.encode_slots.count() {
         0 => thread::available_parallelism().map_or(1, usize::from),
         slots => slots,
     };
     Ok(Worker {
         queue,
-        runner: Arc::new(runner),
+        runner,
         artifacts,
         owner: format!("{}:{}", host_name(), process::id()),
         lease: Duration::from_secs(settings.job_lease_s.get()),
@@ -164,6 +173,15 @@ async fn close_removed(artifacts: Place) {
     }
 }
 
+/// Drops local copies that no job has used lately.
+async fn drop_unused_copies(runner: Arc<JobRunner>) {
+    let mut ticks = interval(COPIES_INTERVAL);
+    loop {
+        ticks.tick().await;
+        runner.local_copies.drop_unused();
+    }
+}
+
 /// Opens the database, and waits for one that is busy or starts later than the worker.
 async fn open_database(settings: &Settings, data: &Path) -> Result<Database, DatabaseError> {
     loop {
@@ -173,6 +191,22 @@ async fn open_database(settings: &Settings, data: &Path) -> Result<Database, Dat
                 sleep(RETRY_INTERVAL).await;
             }
             opened => return opened,
+        }
+    }
+}
+
+/// Checks that database and artifacts belong together, and waits for artifacts that do not respond.
+async fn check_identity(
+    database: &Database,
+    artifacts: &ArtifactStore,
+) -> Result<(), IdentityError> {
+    loop {
+        match identity::check(database, artifacts).await {
+            Err(error @ IdentityError::Storage { .. }) if artifacts.bucket().is_some() => {
+                warn!(%error, "waiting for the bucket of artifacts");
+                sleep(RETRY_INTERVAL).await;
+            }
+            checked => return checked,
         }
     }
 }

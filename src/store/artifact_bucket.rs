@@ -177,7 +177,10 @@ fn content(id: &str) -> Bytes {
 fn parse(path: &str) -> Option<(Key, i64)> {
     let mut names = path.split('/');
     let (key, token, file) = (names.next()?, names.next()?, names.next()?);
-    let is_whole = names.next().is_none() && !file.is_empty();
+    // The version of a title, so that no file of anything else is taken for one of an artifact.
+    let version = key.split_once('-')?.0;
+    let is_version = version.len() == 16 && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_whole = is_version && names.next().is_none() && !file.is_empty();
     is_whole.then_some((Key::new(key)?, token.parse().ok()?))
 }
 
@@ -187,9 +190,14 @@ mod tests {
 
     #[test]
     fn only_files_of_artifacts_are_taken_for_such() {
-        let parsed = |path| parse(path).map(|(key, token)| (key.to_string(), token));
-        assert_eq!(parsed("00ff-poster/7/poster.jpg"), Some(("00ff-poster".to_owned(), 7)));
-        for other in ["", "a", "a/7", "a/7/", "a/b/c", "a/7/b/c", "A/7/b", "/7/b", "a//b"] {
+        let parsed = |path: &str| parse(path).map(|(key, token)| (key.to_string(), token));
+        let key = "00ff00ff00ff00ff-poster";
+        assert_eq!(parsed(&format!("{key}/7/poster.jpg")), Some((key.to_owned(), 7)));
+        for other in ["7", "7/", "b/c", "7/b/c", "/b"] {
+            assert_eq!(parsed(&format!("{key}/{other}")), None, "{other}");
+        }
+        for other in ["", "a", "a/7/b", "/7/b", "00ff-a/7/b", "films/7/b", "00ff00ff00ff00fg-a/7/b"]
+        {
             assert_eq!(parsed(other), None, "{other}");
         }
     }

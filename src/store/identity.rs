@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::{Database, DatabaseError, artifacts::ArtifactStore, identity_file};
+use super::{Database, DatabaseError, Dialect, artifacts::ArtifactStore, identity_file};
 
 const SELECT: &str = "SELECT id FROM store_identity";
 
@@ -90,24 +90,32 @@ fn shown(found: Option<&str>) -> String {
     found.map_or("none yet".to_owned(), |id| format!("the store {id}"))
 }
 
-/// Checks that a database and an artifact storage belong together. A new database takes the id of the storage.
-/// The file of SQLite in the data folder itself cannot be that of others, and a folder takes its id, and so
-/// does a bucket that has none.
+/// Checks that a database and an artifact storage belong together. A new database takes the id of the storage,
+/// but not SQLite's file that of a bucket or of a folder elsewhere, which several programs may use: each would
+/// remove what the others made. The file of SQLite in the data folder itself cannot be that of others: the folder
+/// of artifacts there takes its id, and so does a storage that has none.
 pub async fn check(database: &Database, artifacts: &ArtifactStore) -> Result<(), IdentityError> {
     let storage = Storage(artifacts);
     // In this order: a server that starts at this moment writes the storage's id first.
     let known = in_database(database).await?;
     let found = storage.read().await?;
     let is_own_file = database.is_file_in(artifacts.data());
+    let is_own_folder = storage.kind() == StorageKind::Folder
+        && artifacts.published_dir().parent() == Some(artifacts.data());
     let id = match (known, found) {
         (Some(known), Some(found)) if known == found => known,
-        (Some(known), found)
-            if is_own_file && (found.is_none() || storage.kind() == StorageKind::Folder) =>
-        {
+        (Some(known), found) if is_own_file && (found.is_none() || is_own_folder) => {
             storage.replace(&known).await?;
             known
         }
         (Some(known), found) => return Err(storage.mismatch(known, found)),
+        // The database of another program has the rows of that storage.
+        (None, Some(found)) if !is_own_folder && database.dialect() == Dialect::Sqlite => {
+            let own = Uuid::now_v7().to_string();
+            database.write(INSERT, &[own.as_str().into()]).await?;
+            let known = in_database(database).await?.unwrap_or(own);
+            return Err(storage.mismatch(known, Some(found)));
+        }
         (None, Some(found)) => register(database, &storage, found).await?,
         (None, None) => {
             let own = Uuid::now_v7().to_string();

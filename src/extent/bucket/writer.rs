@@ -32,7 +32,7 @@ const PART_BYTES: u64 = 8 << 20;
 const PARTS_MAX: u64 = 10_000;
 
 /// The attempts at a request. Between two of them a wait, which doubles.
-const ATTEMPTS_MAX: u32 = 6;
+const ATTEMPTS_MAX: u32 = 9;
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 
 /// The longest time of a request: this, and that of its content at the slowest speed that is accepted.

@@ -150,14 +150,33 @@ impl Attempt {
         let spec: JobSpec = serde_json::from_str(&self.job.payload)
             .map_err(|error| Failure::permanent(format!("invalid job: {error}")))?;
         let needed_bytes = runner.needed_bytes(&spec).await?;
-        let (artifacts, token) = (artifacts.clone(), self.lease.token);
-        let workspace = run_blocking(move || artifacts.workspace(token, needed_bytes)).await?;
+        let token = self.lease.token;
+        let create = || {
+            let artifacts = artifacts.clone();
+            run_blocking(move || artifacts.workspace(token, needed_bytes))
+        };
+        let workspace = match create().await {
+            Ok(workspace) => workspace,
+            // Kept copies of titles may have the space.
+            Err(_) => {
+                runner.local_copies.clear();
+                create().await?
+            }
+        };
+        let mut cancel = context.cancel.clone();
         let started = Instant::now();
         match runner.run(&spec, workspace.path(), context).await? {
             NextStep::Publish => {
                 let work_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let key = spec.key();
-                let published = self.worker.artifacts.publish(workspace, &key).await;
+                let is_upload = artifacts.bucket().is_some();
+                let published = tokio::select! {
+                    published = artifacts.publish(workspace, &key) => published,
+                    // A rename is over soon; an upload may take minutes, and is garbage without its end.
+                    () = stopped(&mut cancel), if is_upload => {
+                        return Err(Failure::transient("cancelled"));
+                    }
+                };
                 let bytes = published.map_err(Failure::unavailable)?;
                 let (key, kind) = (spec.key().to_string(), spec.kind().to_owned());
                 let title = self.job.title.clone();

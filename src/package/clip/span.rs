@@ -22,7 +22,8 @@ impl Span {
     pub const TRACK: u32 = 1;
 
     /// The samples for all that is presented in a range of time, in ticks. `None` if they cannot be read in the
-    /// order of decoding without going back in the file, as through a pipe; or if there are none.
+    /// order of decoding without going back in the file, as through a pipe; if an edit list hides some of them; or
+    /// if there are none.
     ///
     /// # Errors
     /// If they are too many, or the file cannot be read.
@@ -31,6 +32,10 @@ impl Span {
         range: Range<i64>,
         reader: &R,
     ) -> Result<Option<Self>, ClipRefused> {
+        // An edit list hides some of the samples of pieces, and the timestamps do not show which.
+        if track.has_pieces() {
+            return Ok(None);
+        }
         let (cut, first_dts) = cut(track, (range.start, range.end), reader, MEMORY_MAX_BYTES)?;
         let chunks = cut.tables.chunks();
         let is_in_order = chunks.windows(2).all(|pair| pair[0].end <= pair[1].offset);

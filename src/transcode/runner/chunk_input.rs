@@ -43,7 +43,6 @@ impl JobRunner {
         folder: &Path,
     ) -> Result<ChunkInput, Failure> {
         if title.file.changeable().is_none()
-            && plan.pieces.is_empty()
             && let Some(span) = read_span(title, plan, chunk, start).await?
         {
             let source: Arc<dyn Source> = Arc::clone(&title.file) as _;

@@ -9,6 +9,7 @@ use std::{
     os::{fd::OwnedFd, unix::fs::FileExt as _},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::OnceCell, task::spawn_blocking};
@@ -28,6 +29,9 @@ const STEP_BYTES: u64 = 1 << 20;
 /// The most copies that are kept.
 const COPIES_MAX: usize = 4;
 
+/// The time for which an unused copy is kept.
+const UNUSED_MAX: Duration = Duration::from_secs(600);
+
 /// The copies of the objects that were used last. A copy has no name, so that its disk space is free when
 /// nothing has it open, however this process ends.
 #[derive(Debug, Default)]
@@ -40,6 +44,7 @@ pub struct LocalCopies {
 #[derive(Clone, Debug)]
 struct LocalCopy {
     identity: Identity,
+    used: Instant,
     fd: Arc<OnceCell<OwnedFd>>,
 }
 
@@ -54,10 +59,20 @@ impl LocalCopies {
         let copy = self.find_or_add(file.identity());
         let make = async || {
             self.make_room(file.identity(), artifacts).await?;
-            make_copy(file, folder).await
+            make_copy(file, folder, artifacts).await
         };
         let fd = copy.fd.get_or_try_init(make).await?;
         fd.try_clone().map_err(Failure::transient)
+    }
+
+    /// Drops all copies, whose space something else needs.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// Drops the copies that were not used lately.
+    pub fn drop_unused(&self) {
+        self.lock().retain(|copy| copy.used.elapsed() < UNUSED_MAX);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<LocalCopy>> {
@@ -68,10 +83,11 @@ impl LocalCopies {
     fn find_or_add(&self, identity: &Identity) -> LocalCopy {
         let mut copies = self.lock();
         let found = copies.iter().position(|copy| copy.identity == *identity);
-        let copy = match found {
-            Some(found) => copies.remove(found),
-            None => LocalCopy { identity: *identity, fd: Arc::default() },
+        let fd = match found {
+            Some(found) => copies.remove(found).fd,
+            None => Arc::default(),
         };
+        let copy = LocalCopy { identity: *identity, used: Instant::now(), fd };
         if copies.len() >= COPIES_MAX {
             copies.remove(0);
         }
@@ -117,7 +133,11 @@ async fn available_bytes(
 }
 
 /// Copies a file into one without a name, and returns a descriptor that can only be read.
-async fn make_copy(file: &Arc<File>, folder: &Path) -> Result<OwnedFd, Failure> {
+async fn make_copy(
+    file: &Arc<File>,
+    folder: &Path,
+    artifacts: &ArtifactStore,
+) -> Result<OwnedFd, Failure> {
     let path = folder.join(NAME);
     let create = move || {
         let written = LocalFile::create(&path)?;
@@ -130,12 +150,17 @@ async fn make_copy(file: &Arc<File>, folder: &Path) -> Result<OwnedFd, Failure> 
     let size = file.identity().size;
     let mut at = 0;
     while at < size {
-        let (file, written) = (Arc::clone(file), Arc::clone(&written));
+        let (file, written, artifacts) =
+            (Arc::clone(file), Arc::clone(&written), artifacts.clone());
         let end = size.min(at + STEP_BYTES);
         let step = move || -> Result<(), Failure> {
             file.expect(&(end..size));
             let mut bytes = vec![0; usize::try_from(end - at).unwrap_or(0)];
             file.blocking_reader().read_exact_at(at, &mut bytes).map_err(not_read)?;
+            // Others write to the disk, too.
+            if artifacts.available_bytes().map_err(not_written)? < end - at {
+                return Err(not_written(io::ErrorKind::StorageFull.into()));
+            }
             written.write_all_at(&bytes, at).map_err(not_written)
         };
         // A job that is cancelled ends between two steps.

@@ -223,7 +223,14 @@ impl JobRunner {
             return Ok(None);
         };
         let path = artifact_dir(key, artifact.token).join(name);
-        match self.artifact_root.open_file(&path).await {
+        let mut opened = self.artifact_root.open_file(&path).await;
+        if matches!(opened, Err(OpenError::NotFound))
+            // A user may have deleted the folder of artifacts, and a worker has created another one.
+            && matches!(self.artifact_root.reopen().await, Ok(Ok(true)))
+        {
+            opened = self.artifact_root.open_file(&path).await;
+        }
+        match opened {
             Ok(file) => Ok(Some(file)),
             Err(OpenError::NotFound) => Ok(None),
             Err(error) => Err(Failure::unavailable(error)),

@@ -350,8 +350,9 @@ fn one_process_at_a_time_removes_objects_without_a_row_that_are_not_young() {
     let made = Bucket::new();
     let fleet = Fleet::with_artifacts_in(&made);
     fleet.titles.root(&fleet.deployment.folder, &made.endpoint());
-    made.put("made/artifacts/00-lost/7/poster.jpg", "x");
+    made.put("made/artifacts/00ff00ff00ff00ff-lost/7/poster.jpg", "x");
     made.put("made/artifacts/not-ours.txt", "x");
+    made.put("made/artifacts/season/2/episode.mp4", "x");
     made.put("made/store.id", "one");
     let sweep = |young| {
         let store = store(&fleet, artifact_bucket(&made, &fleet));
@@ -366,8 +367,8 @@ fn one_process_at_a_time_removes_objects_without_a_row_that_are_not_young() {
     let bucket = artifact_bucket(&made, &fleet);
     assert!(objects(&fleet, &bucket).is_empty());
     let writer = Writer::new(&bucket_settings(&made, &fleet)).expect("a bucket");
-    for key in ["made/artifacts/not-ours.txt", "made/store.id"] {
-        let kept = fleet.deployment.ask(writer.read(key)).expect("a response");
+    for key in ["artifacts/not-ours.txt", "artifacts/season/2/episode.mp4", "store.id"] {
+        let kept = fleet.deployment.ask(writer.read(&format!("made/{key}"))).expect("a response");
         assert!(kept.is_some(), "{key}");
     }
 }

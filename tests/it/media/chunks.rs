@@ -10,7 +10,7 @@ use std::{
 use headwater::{
     extent::disk::PlainFile,
     movie::{Movie, Track, codec::VideoRange},
-    package::renditions::check_alignment,
+    package::{clip::Span, renditions::check_alignment},
     transcode::{
         ffmpeg::probe_report::{self, ProbeReport},
         renditions::{
@@ -450,4 +450,13 @@ fn audio_that_browsers_cannot_decode_becomes_aac_and_stays_in_sync() {
     let (heard_ms, duration_ms) = (heard / 48, samples.len() / 48);
     assert!((1490..1515).contains(&heard_ms), "{heard_ms}");
     assert!((5450..5600).contains(&duration_ms), "{duration_ms}");
+}
+
+#[test]
+fn the_samples_of_a_movie_whose_edit_list_hides_some_are_not_piped() {
+    for (name, is_piped) in [("b-frames.mp4", true), ("cut-mid-gop.mp4", false)] {
+        let file = MovieFile::open(clips::named(name).path());
+        let span = Span::new(file.track(), 0..i64::MAX, &file.file).expect("it is read");
+        assert_eq!(span.is_some(), is_piped, "{name}");
+    }
 }

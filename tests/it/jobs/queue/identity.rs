@@ -81,3 +81,20 @@ async fn the_database_file_in_the_data_folder_belongs_to_whatever_is_there() {
     assert_eq!(id_in(&own), id);
     bench.add(job("poster", 1)).await;
 }
+
+#[tokio::test]
+async fn a_new_file_of_sqlite_takes_no_storage_elsewhere_that_has_an_id() {
+    let (one, other) = (TestQueue::sqlite().await, TestQueue::sqlite().await);
+    let shared = one.folder.path("shared");
+    let elsewhere = |bench: &TestQueue| {
+        ArtifactStore::open_in(&shared, &bench.folder.path("data"), 0).expect("a folder")
+    };
+    check(one.database(), &elsewhere(&one)).await.expect("a new store");
+    let id = id_in(&elsewhere(&one));
+    for _start in 0..2 {
+        let refused = check(other.database(), &elsewhere(&other)).await.expect_err("of another");
+        assert!(refused.to_string().contains(&id), "{refused}");
+    }
+    check(one.database(), &elsewhere(&one)).await.expect("its own store");
+    assert_eq!(id_in(&elsewhere(&one)), id);
+}
