@@ -40,7 +40,8 @@ const REASONS: [(&str, &str); 5] = [
 /// Languages of blocks without commands: proxies and embedding, which other tests check, systemd's, and diagrams.
 const OTHER_LANGUAGES: [&str; 6] = ["nginx", "caddyfile", "html", "ini", "yaml", "text"];
 
-/// A folder like a clone of the repository with a release build, a server of its samples, and a bucket with them.
+/// A folder like a clone of the repository with a release build, a server of its samples, a bucket with them, and an
+/// empty one for artifacts.
 struct Clone {
     folder: Folder,
     program: Program,
@@ -62,6 +63,7 @@ impl Clone {
         }
         let data = folder.path("data").display().to_string();
         let program = Program::serve(&[folder.path("media")], &[("HEADWATER_DATA", &data)]);
+        Bucket::named("media-artifacts");
         let bucket = Bucket::named("media");
         bucket.put_folder(&Path::new(ROOT).join("media"), "films/");
         Self { folder, program, bucket }

@@ -34,7 +34,7 @@ pub struct Cold {
     pub elapsed: Duration,
 }
 
-/// Runs `hot`, which takes about `duration`, beside [`COLD_DOWNLOADS`] concurrent downloads.
+/// Runs `hot`, which takes about `duration`, beside `COLD_DOWNLOADS` concurrent downloads.
 pub fn beside<T>(
     server: &Server,
     dataset: &Dataset,

@@ -15,7 +15,7 @@ use crate::process::Group;
 /// Longest download.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Downloads the whole file [`DOWNLOADS`] times over one connection and checks each length.
+/// Downloads the whole file `DOWNLOADS` times over one connection and checks each length.
 pub fn measure(server: &Server, length: u64) -> Result<Load> {
     let mut command = curl(LIMIT);
     command

@@ -124,7 +124,8 @@ a_follower_of_changes_sees_every_end_among_concurrent_writers(queue) {
     };
     let (seen, _) = join(follower, join_all(writers)).await;
     assert_eq!(seen, queue.last_change().await.unwrap());
-    assert_eq!(seen, 3 * i64::try_from(JOBS).unwrap());
+    // A claim that others were faster than may take a number, too.
+    assert!(seen >= 3 * i64::try_from(JOBS).unwrap(), "{seen}");
 }
 
 artifacts_are_found_by_key_prefix_byte_by_byte(queue) {
