@@ -323,6 +323,11 @@ impl Fetcher {
         Ok(())
     }
 
+    /// Lets no later open share the result of one in progress, which may be that of a state before.
+    pub(super) fn forget_open(&self, key: &str) {
+        self.opens.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
     /// Starts to fetch a range that a viewer may need soon, unless no request is free. Returns at once, so that
     /// who reads it next waits for what this started.
     pub(super) fn read_ahead<S: Sink>(&self, object: &Opened, range: Range<u64>, sink: &Arc<S>) {

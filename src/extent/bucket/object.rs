@@ -135,6 +135,9 @@ impl Object {
     /// Fetches all of a range, by requests of at most 8 MiB, because the caller reads it next, in any order.
     /// Waits for its first missing byte alone. Blocks: for threads of the bucket's disk pool.
     pub fn fetch_whole(self: &Arc<Self>, range: Range<u64>) {
+        if self.cached.refuses() {
+            return;
+        }
         let Some(first) = self.cached.missing(range.clone()).first().map(|first| first.start)
         else {
             return;
@@ -143,15 +146,8 @@ impl Object {
         let front = self.fetch_flight(first..range.end);
         let next = self.access.runtime.block_on(front).unwrap_or(range.end);
         if next < range.end {
-            let object = Arc::clone(self);
-            self.access.runtime.spawn(async move {
-                let mut next = next;
-                while next < range.end
-                    && let Ok(end) = object.fetch_flight(next..range.end).await
-                {
-                    next = end;
-                }
-            });
+            // What is dropped for viewers, the reads fetch.
+            self.access.fetcher.read_ahead(&self.opened, next..range.end, &self.cached);
         }
     }
 

@@ -42,6 +42,9 @@ const KNOWN_MAX: usize = 16_384;
 /// The time for which an object is trusted that the listing has in another state.
 const TRUST_IF_DIFFERENT: Duration = Duration::from_secs(1);
 
+/// The longest pause between two looks at whether an object is still in use: a task must not outlive it by long.
+const KEEP_SLEEP_MAX: Duration = Duration::from_secs(60);
+
 /// The most keys that are known to have no object.
 const ABSENT_MAX: usize = 4096;
 
@@ -304,6 +307,7 @@ impl BucketPlace {
         // A response that is on its way may be that of the state before.
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.heads.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.fetcher().forget_open(key);
         self.objects.remove(key);
         self.absent.remove(key);
     }
@@ -316,6 +320,10 @@ impl BucketPlace {
                     rest.is_empty() || rest.starts_with('/') || path.as_os_str().is_empty()
                 })
             };
+            self.forgotten.fetch_add(1, Ordering::AcqRel);
+            let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+            heads.retain(|other, _| !is_below(other));
+            drop(heads);
             self.objects.retain(|other, _| !is_below(other));
             self.absent.retain(|other, _| !is_below(other));
         }
@@ -356,11 +364,14 @@ impl BucketPlace {
             (place.trust_in(&known) / 2).saturating_sub(place.age(&known.trusted_from_ms))
         };
         while let Some(time) = weak.upgrade().map(until_half) {
-            sleep(time).await;
+            sleep(time.min(KEEP_SLEEP_MAX)).await;
             let Some(place) = weak.upgrade() else { break };
             let is_known = place.objects.peek(&key).is_some_and(|it| Arc::ptr_eq(&it, &known));
             if !is_known || place.age(&known.used_ms) >= place.trust || known.object.is_replaced() {
                 break;
+            }
+            if time > KEEP_SLEEP_MAX {
+                continue;
             }
             let forgotten = place.forgotten();
             let opened = place.head(&key).await;
@@ -497,7 +508,8 @@ impl BucketPlace {
                 == (&opened.etag, opened.size)
         {
             self.trust_from_now(&known);
-            known.differs.store(self.differs_from_listing(&opened), Ordering::Relaxed);
+            // The bucket has said it twice: it is the listing that is old.
+            known.differs.store(false, Ordering::Relaxed);
             return Ok(Arc::clone(&known.object));
         }
         let Opened { etag, size, modified, .. } = &opened;

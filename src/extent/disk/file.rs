@@ -71,6 +71,8 @@ pub struct File {
     grew: Option<Instant>,
     /// Whether the file was found in this state under the lease, which keeps it in this state.
     is_verified: Arc<AtomicBool>,
+    /// The time of the last check that found the bytes in this state, in milliseconds since the file was opened.
+    verified_ms: Arc<AtomicU64>,
 }
 
 /// The state of a closed file, which the cache keeps to detect growth.
@@ -101,8 +103,6 @@ pub(super) struct Descriptor {
     /// The time of the last check that found the status unchanged, in milliseconds since the file was
     /// opened.
     checked_ms: AtomicU64,
-    /// The same of the last check that found the bytes unchanged, whatever became of the name.
-    verified_ms: AtomicU64,
     /// Permits for calls that read pages in: one file must not occupy all threads of its disk.
     fills: FairPermits,
     /// Whether status calls and reads of the page cache never block on this file system. Cleared when
@@ -152,7 +152,6 @@ impl File {
             watch_epoch: AtomicU64::new(UNWATCHED),
             is_forgotten: AtomicBool::new(false),
             checked_ms: AtomicU64::new(0),
-            verified_ms: AtomicU64::new(0),
             fills: FairPermits::new(FILLS_MAX),
             is_nonblocking,
             lease: FileLease::default(),
@@ -164,8 +163,8 @@ impl File {
     fn new(descriptor: Arc<Descriptor>, identity: Identity) -> Self {
         let validator = identity.version().validator();
         let is_quiet = descriptor.quiet_period.is_some_and(|period| identity.is_quiet_for(period));
-        let is_verified = Arc::default();
-        Self { descriptor, identity, validator, is_quiet, grew: None, is_verified }
+        let (is_verified, verified_ms) = (Arc::default(), Arc::default());
+        Self { descriptor, identity, validator, is_quiet, grew: None, is_verified, verified_ms }
     }
 
     /// The validator of the file's bytes.
@@ -353,11 +352,10 @@ impl File {
     /// Fails if the file no longer has the bytes that it had when it was opened. Does not wait if the
     /// file [is sendable](Self::is_sendable).
     pub fn check(&self) -> Result<(), ReadError> {
-        let (now_ms, verified_ms) =
-            (self.descriptor.ms_at(Instant::now()), &self.descriptor.verified_ms);
+        let now_ms = self.descriptor.ms_at(Instant::now());
         // A lease that was broken is never taken again: one that is held has kept the bytes since then.
         let is_kept = self.is_verified.load(Ordering::Relaxed) && self.descriptor.lease.is_held();
-        let age_ms = now_ms.saturating_sub(verified_ms.load(Ordering::Relaxed));
+        let age_ms = now_ms.saturating_sub(self.verified_ms.load(Ordering::Relaxed));
         if is_kept && age_ms < REPORTED_STATUS_TTL_MS {
             return Ok(());
         }
@@ -368,7 +366,7 @@ impl File {
         if !self.identity.still_holds(&found) {
             return Err(ReadError::Changed);
         }
-        verified_ms.store(now_ms, Ordering::Relaxed);
+        self.verified_ms.store(now_ms, Ordering::Relaxed);
         Ok(())
     }
 

@@ -256,7 +256,7 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{fs, path::Path, time::UNIX_EPOCH};
 
     use super::{super::*, *};
     use crate::extent::{
@@ -269,6 +269,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.mp4");
         fs::write(&path, [b'o'; 1000]).expect("a file");
+        let long_ago = fs::File::open(&path).and_then(|file| file.set_modified(UNIX_EPOCH));
+        long_ago.expect("a time");
         let settings = RootSettings {
             pool: DiskPoolSettings { threads: 2, queue: 16, deadline: Duration::from_secs(60) },
             open_files: 10,
