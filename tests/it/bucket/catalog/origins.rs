@@ -32,7 +32,8 @@ fn one_of_three_origins_lists_for_all() {
         passed.filter(|passed| passed.target.contains("start-after=")).count()
     };
     assert!((3..2 * 3).contains(&pages()), "{}", pages());
-    assert!(origins.iter().all(|origin| origin.listing() == "database"));
+    let follow = || origins.iter().all(|origin| origin.listing() == "database");
+    until_slowly("all follow the rows", follow);
     proxy.forget();
     let late = site.origin(&bucket, &proxy.endpoint(), "");
     late.until_titles(3 * PAGE + 500);
