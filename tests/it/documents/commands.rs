@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::OnceLock,
     time::{Duration, SystemTime},
 };
 
@@ -45,7 +46,7 @@ const OTHER_LANGUAGES: [&str; 6] = ["nginx", "caddyfile", "html", "ini", "yaml",
 struct Clone {
     folder: Folder,
     program: Program,
-    bucket: Bucket,
+    bucket: &'static Bucket,
 }
 
 impl Clone {
@@ -63,10 +64,7 @@ impl Clone {
         }
         let data = folder.path("data").display().to_string();
         let program = Program::serve(&[folder.path("media")], &[("HEADWATER_DATA", &data)]);
-        Bucket::named("media-artifacts");
-        let bucket = Bucket::named("media");
-        bucket.put_folder(&Path::new(ROOT).join("media"), "films/");
-        Self { folder, program, bucket }
+        Self { folder, program, bucket: bucket() }
     }
 
     /// Runs a command, and returns its output and errors. `Err` if it fails.
@@ -96,6 +94,17 @@ impl Clone {
         let logged = String::from_utf8_lossy(&logged);
         if status.success() { Ok(printed) } else { Err(format!("{status}: {printed}{logged}")) }
     }
+}
+
+/// The bucket of the documents, which their tests share: moto fails where two put one object at a time.
+fn bucket() -> &'static Bucket {
+    static BUCKET: OnceLock<Bucket> = OnceLock::new();
+    BUCKET.get_or_init(|| {
+        Bucket::named("media-artifacts");
+        let bucket = Bucket::named("media");
+        bucket.put_folder(&Path::new(ROOT).join("media"), "films/");
+        bucket
+    })
 }
 
 /// Copies the samples with the times that they have in the documents.
