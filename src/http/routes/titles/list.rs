@@ -30,29 +30,29 @@ const SORT_DEFAULT: &str = "path";
 // A request with `path` has another response (named.rs); here so that errors list it.
 const KEYS: [&str; 6] = ["path", "folder", "search", "sort", "offset", "limit"];
 
-/// One page of the list.
+/// One page of the list, or the titles of some paths in their order.
 #[derive(Debug, Serialize)]
-struct List {
-    titles: Vec<Item>,
+pub(super) struct List {
+    pub(super) titles: Vec<Item>,
     /// The folders directly in the folder, up to the maximum.
     #[serde(skip_serializing_if = "Option::is_none")]
-    folders: Option<Vec<FolderItem>>,
+    pub(super) folders: Option<Vec<FolderItem>>,
     /// The number of all folders directly in the folder.
     #[serde(skip_serializing_if = "Option::is_none")]
-    total_folders: Option<usize>,
+    pub(super) total_folders: Option<usize>,
     /// The number of titles on all pages.
-    total: usize,
-    offset: usize,
-    limit: usize,
+    pub(super) total: usize,
+    pub(super) offset: usize,
+    pub(super) limit: usize,
     /// The target of the next page, if there is one.
-    next: Option<String>,
+    pub(super) next: Option<String>,
     /// Whether the first scan is running, which may find more titles.
-    scanning: bool,
+    pub(super) scanning: bool,
     /// The roots whose titles may be missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    unavailable: Vec<UnavailableRoot>,
+    pub(super) unavailable: Vec<UnavailableRoot>,
     /// The number of the last change that the list shows; it may show some later ones.
-    changed: u64,
+    pub(super) changed: u64,
 }
 
 /// `GET /api/titles?folder=&search=&sort=&offset=&limit=`, or `?path=` of some titles.

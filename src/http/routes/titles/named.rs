@@ -1,38 +1,15 @@
 //! `GET /api/titles?path=`: the titles of some paths, as far as they exist.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use serde::Serialize;
 
-use super::{internal, respond_json};
+use super::{internal, list::List, respond_json};
 use crate::{
-    http::{
-        Error, Site,
-        query::Query,
-        title_item::Item,
-        unavailable_roots::{UnavailableRoot, unavailable_roots},
-    },
+    http::{Error, Site, query::Query, title_item::Item, unavailable_roots::unavailable_roots},
     library::MediaPath,
 };
 
 /// The most paths of a request.
 const PATHS_MAX: usize = 100;
-
-/// The titles, in the order of the paths.
-#[derive(Debug, Serialize)]
-struct Named {
-    titles: Vec<Item>,
-    total: usize,
-    offset: usize,
-    limit: usize,
-    next: Option<String>,
-    /// Whether the first scan is running, which may find the others.
-    scanning: bool,
-    /// Roots that may hold the others.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    unavailable: Vec<UnavailableRoot>,
-    /// The number of the last change that the list shows; it may show some later ones.
-    changed: u64,
-}
 
 /// Whether a request names paths.
 pub fn is_requested(query: Query<'_>) -> bool {
@@ -61,8 +38,10 @@ pub async fn respond_named(
         let titles: Vec<_> = paths.iter().filter_map(|path| catalog.get(path)).collect();
         let unknown = titles.iter().filter(|title| title.facts.is_none());
         catalog.want_facts(unknown.map(|title| title.path.clone()));
-        let named = Named {
+        let list = List {
             titles: titles.iter().map(Item::from).collect(),
+            folders: None,
+            total_folders: None,
             total: titles.len(),
             offset: 0,
             limit: PATHS_MAX,
@@ -71,7 +50,7 @@ pub async fn respond_named(
             unavailable,
             changed,
         };
-        serde_json::to_vec(&named).map_err(internal)
+        serde_json::to_vec(&list).map_err(internal)
     });
     let json = listing.await??;
     respond_json(request, site, json).await
