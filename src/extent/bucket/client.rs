@@ -26,8 +26,9 @@ use super::{
     address::{Address, BucketSettings, SettingsError},
     credentials::Credentials,
     error::{AttemptError, FetchError, Refusal},
-    transport::{Connect, Connection, Transport},
+    transport::{self, Connect, Connection, Transport},
 };
+use crate::tls;
 
 /// The most that is read of an error document.
 const ERROR_BYTES_MAX: usize = 16 * 1024;
@@ -94,7 +95,14 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(settings: &BucketSettings, connect: Connect) -> Result<Self, SettingsError> {
+    /// A client of a bucket. Sends no request; reads the file of root certificates.
+    pub(super) fn new(settings: &BucketSettings) -> Result<Self, SettingsError> {
+        let tls = match &settings.ca_file {
+            Some(file) => tls::connector_with_roots(file)
+                .map_err(|error| SettingsError::CaFile { path: file.clone(), error })?,
+            None => tls::connector().clone(),
+        };
+        let connect = transport::connect_with(tls);
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let address = Address::new(settings, environment)?;
         let file = settings.credentials_file.as_deref();

@@ -30,13 +30,11 @@ use super::{
     permits::RequestPermit,
     retry::{Body, Requests},
     transfer::Transfer,
-    transport,
     usage::{FetchUsage, Operation},
 };
 use crate::{
     extent::disk::{BUFFER_BYTES, Buffers},
     shares::ClientKey,
-    tls,
 };
 
 /// Where fetched bytes go.
@@ -92,13 +90,7 @@ impl Fetcher {
         settings: FetchSettings,
         runtime: Handle,
     ) -> Result<Arc<Self>, SettingsError> {
-        let tls = match &bucket.ca_file {
-            Some(file) => tls::connector_with_roots(file)
-                .map_err(|error| SettingsError::CaFile { path: file.clone(), error })?,
-            None => tls::connector().clone(),
-        };
-        let client = Client::new(bucket, transport::connect_with(tls))?;
-        Ok(Self::with_client(client, settings, runtime))
+        Ok(Self::with_client(Client::new(bucket)?, settings, runtime))
     }
 
     pub(super) fn with_client(

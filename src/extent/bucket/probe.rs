@@ -15,9 +15,8 @@ use super::{
     address::{BucketSettings, SettingsError},
     client::{Ask, Client, Part},
     error::{AttemptError, FetchError},
-    listing, transport,
+    listing,
 };
-use crate::tls;
 
 /// Objects of the page that a probe lists.
 const KEYS: usize = 100;
@@ -52,12 +51,7 @@ pub async fn probe(
     prefix: &str,
     deadline: Duration,
 ) -> Result<Probe, SettingsError> {
-    let tls = match &settings.ca_file {
-        Some(file) => tls::connector_with_roots(file)
-            .map_err(|error| SettingsError::CaFile { path: file.clone(), error })?,
-        None => tls::connector().clone(),
-    };
-    let bucket = Probed { client: Client::new(settings, transport::connect_with(tls))?, deadline };
+    let bucket = Probed { client: Client::new(settings)?, deadline };
     let listed = bucket.list(prefix).await;
     let mut probe = Probe {
         listed,

@@ -21,9 +21,7 @@ use super::{
     error::{AttemptError, FetchError},
     listing::{self, Page},
     retry::jitter,
-    transport,
 };
-use crate::tls;
 
 /// The length of a part, and the longest object that is sent whole.
 const PART_BYTES: u64 = 8 << 20;
@@ -52,13 +50,7 @@ pub struct Writer {
 impl Writer {
     /// A writer of a bucket. Sends no request; reads the file of root certificates.
     pub fn new(bucket: &BucketSettings) -> Result<Self, SettingsError> {
-        let tls = match &bucket.ca_file {
-            Some(file) => tls::connector_with_roots(file)
-                .map_err(|error| SettingsError::CaFile { path: file.clone(), error })?,
-            None => tls::connector().clone(),
-        };
-        let client = Client::new(bucket, transport::connect_with(tls))?;
-        Ok(Self { client, part_bytes: PART_BYTES })
+        Ok(Self { client: Client::new(bucket)?, part_bytes: PART_BYTES })
     }
 
     /// Puts a file as an object. Returns its length.
