@@ -13,7 +13,7 @@ use super::statements::{
 };
 use crate::{
     extent::bucket::{Listed, ObjectChange},
-    store::{Database, DatabaseError, Dialect, Row, Value},
+    store::{Database, DatabaseError, Dialect, Row, Value, time::millis},
 };
 
 /// A text behind every key: longer than a key can be, and of the last character.
@@ -262,8 +262,4 @@ fn listed(row: &Row) -> Result<Listed, DatabaseError> {
 fn whole_second_ms(time: SystemTime) -> Option<i64> {
     let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     i64::try_from(since_epoch.as_secs()).ok()?.checked_mul(1000)
-}
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }

@@ -4,14 +4,7 @@
 //! differences, takes their numbers and writes them. SQLite has no statement that writes two tables, and runs the
 //! same parts in a transaction.
 
-use crate::store::Dialect;
-
-/// The time of PostgreSQL, since the clocks of several machines differ.
-macro_rules! postgres_now {
-    () => {
-        "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-    };
-}
+use crate::store::{Dialect, time::postgres_now_sql};
 
 macro_rules! sqlite_now {
     () => {
@@ -34,7 +27,7 @@ impl Statement {
 
 macro_rules! on_both {
     ($name:ident) => {
-        Statement { sqlite: $name!(sqlite_now!()), postgres: $name!(postgres_now!()) }
+        Statement { sqlite: $name!(sqlite_now!()), postgres: $name!(postgres_now_sql!()) }
     };
 }
 
@@ -216,10 +209,10 @@ macro_rules! newer {
 /// ON CONFLICT looks at each row once more. `differing` and `written` differ where a row has changed meanwhile.
 pub(super) const MERGE_POSTGRES: &str = concat!(
     "WITH clock AS MATERIALIZED (SELECT ",
-    postgres_now!(),
+    postgres_now_sql!(),
     " AS now_ms),
      fence AS (",
-    fence!(postgres_now!()),
+    fence!(postgres_now_sql!()),
     " RETURNING 1 AS held),
      ",
     page_of_postgres!(),

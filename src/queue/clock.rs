@@ -10,13 +10,7 @@ use std::{
 
 use crate::store::{Database, DatabaseError};
 
-/// The clock of PostgreSQL, in SQL.
-macro_rules! postgres_now_sql {
-    () => {
-        "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-    };
-}
-pub(super) use postgres_now_sql;
+pub(super) use crate::store::time::{millis, postgres_now_sql};
 
 /// A clock, in milliseconds since 1970.
 #[derive(Clone, Debug, Default)]
@@ -70,10 +64,4 @@ impl Clock {
             None => Ok(self.read(0)),
         }
     }
-}
-
-/// A duration in milliseconds, the unit of the columns.
-pub(super) fn millis(time: Duration) -> i64 {
-    // Small enough to add it to any time.
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }

@@ -17,6 +17,7 @@ mod pooled;
 mod postgres;
 mod sqlite_file;
 pub mod statement;
+pub mod time;
 pub mod transaction;
 
 pub use artifact_bucket::{ArtifactBucket, ArtifactObject, ArtifactPage};
