@@ -12,9 +12,8 @@ use std::{ffi::OsString, fmt, fs, io, path::Path, time::SystemTime};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::ready, stream};
-use tokio::task::spawn_blocking;
 
-use super::{artifact_key::Key, identity_file};
+use super::{artifact_key::Key, artifacts::on_disk, identity_file};
 use crate::extent::bucket::{BucketSettings, SettingsError, Writer};
 
 /// The folder of artifacts below the prefix.
@@ -83,10 +82,10 @@ impl ArtifactBucket {
     pub(super) async fn put(&self, folder: &Path, key: &Key, token: i64) -> io::Result<u64> {
         let artifact = self.artifact(key, token);
         let listed = folder.to_owned();
-        let names = spawn_blocking(move || -> io::Result<Vec<_>> {
+        let names = on_disk(move || -> io::Result<Vec<_>> {
             fs::read_dir(listed)?.map(|entry| Ok(entry?.file_name())).collect()
         });
-        let names = names.await.map_err(io::Error::other)??;
+        let names = names.await?;
         let put = |name: OsString| {
             let (object, file) = (format!("{artifact}{}", name.display()), folder.join(name));
             async move { self.writer.put_file(&object, &file).await }

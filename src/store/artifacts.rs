@@ -274,7 +274,7 @@ impl Drop for Workspace {
 }
 
 /// Runs a call that may block on the disk.
-async fn on_disk<T: Send + 'static>(
+pub(super) async fn on_disk<T: Send + 'static>(
     call: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     spawn_blocking(call).await.map_err(io::Error::other).flatten()

@@ -7,10 +7,13 @@
 use std::{fmt, io, path::Path};
 
 use thiserror::Error;
-use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::{Database, DatabaseError, Dialect, artifacts::ArtifactStore, identity_file};
+use super::{
+    Database, DatabaseError, Dialect,
+    artifacts::{ArtifactStore, on_disk},
+    identity_file,
+};
 
 const SELECT: &str = "SELECT id FROM store_identity";
 
@@ -201,7 +204,7 @@ impl Storage<'_> {
         call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let file = self.0.identity_file();
-        spawn_blocking(move || call(&file)).await.map_err(io::Error::other).flatten()
+        on_disk(move || call(&file)).await
     }
 
     /// The file or the object of the id.
