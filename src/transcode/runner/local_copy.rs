@@ -16,7 +16,7 @@ use tokio::{sync::OnceCell, task::spawn_blocking};
 
 use super::Failure;
 use crate::{
-    extent::{File, ReadAt as _, ReadError, disk::Identity},
+    extent::{File, ReadAt as _, disk::Identity},
     store::artifacts::ArtifactStore,
 };
 
@@ -156,7 +156,7 @@ async fn make_copy(
         let step = move || -> Result<(), Failure> {
             file.expect(&(end..size));
             let mut bytes = vec![0; usize::try_from(end - at).unwrap_or(0)];
-            file.blocking_reader().read_exact_at(at, &mut bytes).map_err(not_read)?;
+            file.blocking_reader().read_exact_at(at, &mut bytes).map_err(Failure::from)?;
             // Others write to the disk, too.
             if artifacts.available_bytes().map_err(not_written)? < end - at {
                 return Err(not_written(io::ErrorKind::StorageFull.into()));
@@ -173,10 +173,6 @@ async fn make_copy(
 /// A disk that is full or fails says nothing about the file.
 fn not_written(error: io::Error) -> Failure {
     Failure::unavailable(format!("cannot write a copy of the file to the data folder: {error}"))
-}
-
-fn not_read(error: ReadError) -> Failure {
-    error.into()
 }
 
 #[cfg(test)]
