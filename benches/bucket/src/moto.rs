@@ -11,18 +11,8 @@ use anyhow::{Context, Result, ensure};
 /// The only bucket.
 pub const BUCKET: &str = "films";
 
-/// Serves, prints its port, and ends when its input ends.
-const SCRIPT: &str = "
-import logging, sys, threading
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
-logging.getLogger('werkzeug').setLevel(logging.ERROR)
-app = DomainDispatcherApplication(create_backend_app)
-server = make_server('127.0.0.1', 0, app, threaded=True)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-print(server.server_port, flush=True)
-sys.stdin.read()
-";
+/// The server of the tests.
+const SCRIPT: &str = include_str!("../../../tests/it/support/moto.py");
 
 /// moto takes every signature, but wants one.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 \

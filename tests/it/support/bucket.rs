@@ -20,26 +20,8 @@ use crate::support::{
     folder::Folder,
 };
 
-/// Serves, prints its port, and ends when its input ends: with the tests, however they end. A line of the input
-/// asks for objects in a bucket, whose number and which is printed then: 100,000 requests would take minutes.
-const SCRIPT: &str = "
-import logging, sys, threading
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.s3.models import s3_backends
-from werkzeug.serving import make_server
-logging.getLogger('werkzeug').setLevel(logging.ERROR)
-app = DomainDispatcherApplication(create_backend_app)
-server = make_server('127.0.0.1', 0, app, threaded=True)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-print(server.server_port, flush=True)
-for line in sys.stdin:
-    bucket, count = line.split()
-    backend = s3_backends[DEFAULT_ACCOUNT_ID]['aws']
-    for number in range(int(count)):
-        backend.put_object(bucket, f'films/{number // 1000:03}/{number:06}.mp4', b'x')
-    print('done', flush=True)
-";
+/// The server; benches use it, too.
+const SCRIPT: &str = include_str!("moto.py");
 
 /// moto takes every signature, but wants one.
 pub const AUTHORIZATION: &str = "Authorization: AWS4-HMAC-SHA256 \
