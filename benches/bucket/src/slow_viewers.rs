@@ -9,21 +9,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use peers::clients::viewers;
 use peers::interrupt;
 use peers::peers::Server;
-use socket2::{Domain, Socket, Type};
 
 use crate::origin::Root;
 
 /// Receive buffer of a viewer in bytes; the kernel doubles it. With less, the kernel drops what it announced
 /// room for, and asks seldom whether there is room again.
 const RECEIVE_BUFFER: usize = 64 << 10;
-
-/// TCP segments as on an Ethernet. With those of loopback the kernel would buffer megabytes for each viewer.
-const SEGMENT: u32 = 1448;
-
-/// Longest wait for bytes.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The most bytes that a viewer reads in its turn, and the pause after all turns: 160 KiB a second.
 const STEP: usize = 8 << 10;
@@ -71,13 +65,7 @@ impl SlowViewers {
 
 impl Viewer {
     fn request(server: &Server, name: &str, file: &Path, range: Range<u64>) -> Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        // Both have an effect before connecting only.
-        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-        socket.set_tcp_mss(SEGMENT)?;
-        socket.connect(&server.address.into())?;
-        socket.set_read_timeout(Some(TIMEOUT))?;
-        let mut stream = TcpStream::from(socket);
+        let mut stream = viewers::connect(server, RECEIVE_BUFFER)?;
         write!(
             stream,
             "GET /media/{} HTTP/1.1\r\nHost: {}\r\nRange: bytes={}-\r\n\r\n",

@@ -19,7 +19,7 @@ const RECEIVE_BUFFER: usize = 4 << 10;
 /// for each viewer, more for 10,000 of them than it has for TCP as a whole.
 const SEGMENT: u32 = 1448;
 
-/// Longest wait for the beginning of a response: some of 10,000 concurrent requests wait.
+/// Longest wait for bytes: of the beginnings of responses some of 10,000 concurrent requests wait.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes that a viewer reads before it pauses.
@@ -54,15 +54,20 @@ impl Viewers {
     }
 }
 
-/// Connects, and requests the large file.
-fn request(server: &Server) -> Result<TcpStream> {
+/// Connects a viewer for whom the kernel buffers little: its receive buffer, in bytes, which the kernel doubles.
+pub fn connect(server: &Server, receive_buffer: usize) -> Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     // Both have an effect before connecting only.
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_recv_buffer_size(receive_buffer)?;
     socket.set_tcp_mss(SEGMENT)?;
     socket.connect(&server.address.into())?;
     socket.set_read_timeout(Some(TIMEOUT))?;
-    let mut stream = TcpStream::from(socket);
+    Ok(TcpStream::from(socket))
+}
+
+/// Connects, and requests the large file.
+fn request(server: &Server) -> Result<TcpStream> {
+    let mut stream = connect(server, RECEIVE_BUFFER)?;
     let file = Dataset::WHOLE;
     write!(stream, "GET /media/{file} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address)?;
     Ok(stream)
