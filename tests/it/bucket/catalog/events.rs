@@ -28,6 +28,17 @@ fn send(origin: &Origin, notification: &Value) -> Response {
     ask(origin, "POST", "/api/library/events", &notification.to_string())
 }
 
+/// A bucket with one title, behind a proxy, and an origin of it that has listed it.
+fn one_title() -> (Bucket, FaultProxy, Site, Origin) {
+    let bucket = Bucket::new();
+    bucket.put("a.mp4", "1");
+    let proxy = FaultProxy::start(bucket.address);
+    let site = Site::new();
+    let origin = site.origin(&bucket, &proxy.endpoint(), "");
+    origin.until_titles(1);
+    (bucket, proxy, site, origin)
+}
+
 /// The number of checks that a notification leads to.
 #[track_caller]
 fn checks(origin: &Origin, notification: &Value) -> u64 {
@@ -90,12 +101,7 @@ fn events_show_new_objects_and_hide_removed_ones() {
 
 #[test]
 fn what_is_no_event_of_the_library_is_ignored_or_refused() {
-    let bucket = Bucket::new();
-    bucket.put("a.mp4", "1");
-    let proxy = FaultProxy::start(bucket.address);
-    let site = Site::new();
-    let origin = site.origin(&bucket, &proxy.endpoint(), "");
-    origin.until_titles(1);
+    let (bucket, proxy, _site, origin) = one_title();
     proxy.forget();
     let elsewhere = Bucket { name: "elsewhere".to_owned(), ..bucket.clone() };
     assert_eq!(checks(&origin, &records(&elsewhere, &["a.mp4"])), 0);
@@ -119,12 +125,7 @@ fn what_is_no_event_of_the_library_is_ignored_or_refused() {
 
 #[test]
 fn more_events_than_the_queue_holds_are_refused_and_wait_for_no_request() {
-    let bucket = Bucket::new();
-    bucket.put("a.mp4", "1");
-    let proxy = FaultProxy::start(bucket.address);
-    let site = Site::new();
-    let origin = site.origin(&bucket, &proxy.endpoint(), "");
-    origin.until_titles(1);
+    let (bucket, proxy, _site, origin) = one_title();
     proxy.set(Faults { silence: true, latency: Duration::ZERO, ..Faults::default() });
     let mut answers = (0..10).map(|round| {
         let keys: Vec<_> = (0..500).map(|number| format!("{round}/{number}.mp4")).collect();
