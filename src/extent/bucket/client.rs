@@ -26,6 +26,7 @@ use super::{
     address::{Address, BucketSettings, SettingsError},
     credentials::Credentials,
     error::{AttemptError, FetchError, Refusal},
+    listing::Listed,
     transport::{self, Connect, Connection, Transport},
 };
 use crate::tls;
@@ -52,6 +53,13 @@ pub struct Opened {
     pub version_id: Option<Arc<str>>,
     /// Its Last-Modified.
     pub modified: Option<SystemTime>,
+}
+
+impl Opened {
+    /// Whether a listing has the object in this state.
+    pub(super) fn is_as(&self, listed: &Listed) -> bool {
+        (&self.etag, self.size) == (&listed.etag, listed.size)
+    }
 }
 
 /// A part of an object.
@@ -217,7 +225,16 @@ impl Client {
         if response.status() != StatusCode::OK {
             return Err(self.refused(response).await);
         }
-        let document = Limited::new(response.into_body(), bytes_max).collect().await;
+        self.read_document(response.into_body(), bytes_max, connection).await
+    }
+
+    async fn read_document(
+        &self,
+        body: Incoming,
+        bytes_max: usize,
+        connection: Connection,
+    ) -> Result<Bytes, AttemptError> {
+        let document = Limited::new(body, bytes_max).collect().await;
         let document = document.map_err(AttemptError::connection)?.to_bytes();
         self.transport.keep(connection);
         Ok(document)
@@ -238,9 +255,7 @@ impl Client {
             return Err(self.refused(response).await);
         }
         let (head, body) = response.into_parts();
-        let document = Limited::new(body, WRITE_RESPONSE_BYTES_MAX).collect().await;
-        let document = document.map_err(AttemptError::connection)?.to_bytes();
-        self.transport.keep(connection);
+        let document = self.read_document(body, WRITE_RESPONSE_BYTES_MAX, connection).await?;
         Ok((head.headers, document))
     }
 

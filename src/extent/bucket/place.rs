@@ -536,7 +536,7 @@ impl BucketPlace {
     fn differs_from_listing(&self, opened: &Opened) -> bool {
         let Ok(tree) = self.tree() else { return false };
         let listed = tree.get(&opened.key[self.prefix.len()..]);
-        listed.is_some_and(|listed| (&listed.etag, listed.size) != (&opened.etag, opened.size))
+        listed.is_some_and(|listed| !opened.is_as(listed))
     }
 
     fn cached(&self, opened: &Opened) -> Arc<CachedObject> {

@@ -196,8 +196,7 @@ impl BucketPlace {
 impl Known {
     /// Whether this is the object in this state.
     fn is_as(&self, listed: Option<&Listed>) -> bool {
-        let Opened { etag, size, .. } = self.object.opened();
-        listed.is_some_and(|listed| (&listed.etag, listed.size) == (etag, *size))
+        listed.is_some_and(|listed| self.object.opened().is_as(listed))
     }
 }
 
