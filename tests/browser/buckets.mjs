@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { startBucket } from "./bucket_server.mjs";
 import { fileOf, LONG, LONG_SMALLER, makeClips } from "./clips.mjs";
 import { DESKTOP, findsNoViolation, PHONE, ROOT, screenshot, Site } from "./site.mjs";
-import { goesOn, pause, playsAll, says, seek, watch } from "./viewer.mjs";
+import { goesOn, pause, playsAll, says, seek, slowDown, watch } from "./viewer.mjs";
 
 /** By play.mp4 and by HLS. Each test has a title that no cache knows. */
 const TITLES = [
@@ -67,6 +67,7 @@ for (const { title, isPaused } of TITLES) {
   const does = isPaused ? "stays paused" : "goes on";
   inBrowser(`${title} ${does} where it was when the bucket is back`, DESKTOP, async (page) => {
     bucket.isAway = false;
+    await slowDown(page);
     await watch(page, title);
     await playsAll(page, "video audio");
     if (isPaused) await pause(page);

@@ -8,7 +8,7 @@ import * as path from "node:path";
 import { describe } from "node:test";
 import { CLIPS, fileOf, LONG, LONG_SMALLER, makeClips, REPLACEMENT } from "./clips.mjs";
 import { DESKTOP, screenshot, Site } from "./site.mjs";
-import { assertOnly, goesOn, pause, play, playsAll, reaches, says, seek, state, watch } from "./viewer.mjs";
+import { assertOnly, goesOn, pause, play, playsAll, reaches, says, seek, slowDown, state, watch } from "./viewer.mjs";
 
 /** By play.mp4, and by HLS because it is a ladder. */
 const TITLES = ["single.mp4", "ladder.mp4"];
@@ -104,6 +104,7 @@ describe("while watching", () => {
   for (const title of TITLES) {
     for (const isPaused of [false, true]) {
       inBrowser(`${title} ${isPaused ? "stays paused" : "continues"} when the server is back`, async (page, errors) => {
+        await slowDown(page);
         await watch(page, title);
         await playsAll(page, "video audio");
         if (isPaused) await pause(page);
@@ -116,6 +117,7 @@ describe("while watching", () => {
     }
 
     inBrowser(`${title} continues in a frame when the server is back`, async (page, errors) => {
+      await slowDown(page);
       await page.goto(`/embed/${title}`);
       await play(page);
       await playsAll(page, "video audio");
@@ -128,6 +130,7 @@ describe("while watching", () => {
     });
 
     inBrowser(`${title} continues when the device is online again`, async (page, errors) => {
+      await slowDown(page);
       await watch(page, title);
       await playsAll(page, "video audio");
       await page.context().setOffline(true);
