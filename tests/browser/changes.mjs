@@ -3,11 +3,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { createServer as createNetServer } from "node:net";
 import * as path from "node:path";
 import { describe } from "node:test";
 import { CLIPS, fileOf, LONG, LONG_SMALLER, makeClips, REPLACEMENT } from "./clips.mjs";
-import { DESKTOP, screenshot, Site } from "./site.mjs";
+import { DESKTOP, freePort, screenshot, Site } from "./site.mjs";
 import { assertOnly, goesOn, pause, play, playsAll, reaches, says, seek, slowDown, state, watch } from "./viewer.mjs";
 
 /** By play.mp4, and by HLS because it is a ladder. */
@@ -34,14 +33,6 @@ const site = new Site("changes", async ({ scratch, library }) => {
 /** The same address each time: the page comes back to the server that it knows. */
 async function start() {
   site.server = await site.serve({ listen });
-}
-
-async function freePort() {
-  const probe = createNetServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => probe.once("listening", resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 /** Copies a clip into the library, in one step. */
@@ -130,14 +121,14 @@ describe("while watching", () => {
     });
 
     inBrowser(`${title} continues when the device is online again`, async (page, errors) => {
-      await slowDown(page);
+      const { setOffline } = await slowDown(page);
       await watch(page, title);
       await playsAll(page, "video audio");
-      await page.context().setOffline(true);
+      await setOffline(true);
       await seek(page, 100);
       await says(page, "This device is offline. Reconnecting…");
       await screenshot(page, `offline-${title}`);
-      await page.context().setOffline(false);
+      await setOffline(false);
       await goesOn(page, 100);
       assertOnly(errors, ABSENT);
     });
