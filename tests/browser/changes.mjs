@@ -134,3 +134,16 @@ describe("while watching", () => {
     });
   }
 });
+
+inBrowser("a list says that the server does not respond, and is there when it is back", async (page, errors) => {
+  await page.goto("/");
+  await page.locator("#titles .name").first().waitFor();
+  await site.server.kill();
+  await page.getByRole("searchbox").fill("ladder");
+  const alert = page.getByRole("alert").filter({ hasText: "The server does not respond." });
+  await alert.waitFor().finally(start);
+  await screenshot(page, "list-away");
+  await alert.waitFor({ state: "hidden" });
+  await page.locator("#titles .name").getByText("ladder").waitFor();
+  assertOnly(errors, ABSENT);
+});

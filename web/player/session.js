@@ -217,8 +217,8 @@ export class Session {
         onChange: () => this.#shared.onChange(),
         onFailure: (status, isNetwork) => this.hls === hls && this.#recoverHls(status, isNetwork),
       });
-      hls.open(source.url, preference("audio-language") ?? null).catch((error) => {
-        if (this.hls === hls) this.#fail(error);
+      hls.open(source.url, preference("audio-language") ?? null).catch(() => {
+        if (this.hls === hls) this.#recover("lost"); // hls.js itself was not sent
       });
     } else {
       // Of a replaced file the fragment makes another address, which the browser has no media of.
@@ -267,7 +267,6 @@ export class Session {
   /** After an error of the video. */
   recoverVideo() {
     keepPlaying(this.#video);
-    if (this.hls?.recover()) return;
     const { code } = this.#video.error;
     // What has loaded once is supported: this time the server did not send it.
     const isSupported = code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED && this.#loadedBy === this.source.by;
@@ -289,8 +288,8 @@ export class Session {
       const isFirst = attempt === 1;
       if (isFirst && isAgain && cause === "lost") throw new RequestError(503, "the connection was lost");
       await this.#checkMedia(signal);
-      if (isFirst && cause === "unplayable") this.#attempts.failed.add(by);
-      await this.#goOn(signal, cause === "lost");
+      if (isFirst && cause === "unplayable" && !this.hls?.recover()) this.#attempts.failed.add(by);
+      await this.#goOn(signal, cause !== "outdated");
     }, { isAgain });
   }
 
@@ -316,7 +315,8 @@ export class Session {
     const { version } = this.title;
     await this.#readTitle(signal);
     if (this.title.version !== version) return this.#replace(signal);
-    if (!mayResume || !this.hls?.levels.length) return this.#advance(signal);
+    const hasFailed = this.#attempts.failed.has(this.source?.by);
+    if (!mayResume || hasFailed || !this.hls?.levels.length) return this.#advance(signal);
     this.#isBroken = false;
     this.hls.resume();
   }
@@ -360,7 +360,8 @@ export class Session {
   #refuse(text, mayPass = false) {
     this.#closeSource();
     for (const kind of /** @type {const} */ (["connection", "preparing", "resume", "replaced"])) this.#notices.say(kind, null);
-    const run = () => this.#shared.tryAgain(this.#video.currentTime);
+    const at_s = this.title ? this.#video.currentTime : this.#start_s;
+    const run = () => this.#shared.tryAgain(at_s);
     this.#notices.say("failure", { text, action: mayPass ? { label: "Try again", run } : undefined });
   }
 
