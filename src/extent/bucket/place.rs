@@ -101,6 +101,8 @@ pub struct BucketPlace {
     forgotten: AtomicU64,
     is_open: AtomicBool,
     has_reported: AtomicBool,
+    /// Whether objects are not in the tree because it was full.
+    has_left_out: AtomicBool,
 }
 
 /// A request for the state of an object, which all who need it wait for.
@@ -161,6 +163,7 @@ impl BucketPlace {
             forgotten: AtomicU64::new(0),
             is_open: AtomicBool::new(false),
             has_reported: AtomicBool::new(false),
+            has_left_out: AtomicBool::new(false),
         }))
     }
 
