@@ -206,8 +206,7 @@ impl Server {
         drop(self.io_threads);
         self.access_log.finish();
         // So that the next process finds what is in the cache.
-        let cache = self.site.titles.library.bucket_cache();
-        if let Some(cache) = cache {
+        if let Some(cache) = self.site.bucket_cache() {
             let closing = self.background.spawn_blocking(move || cache.close());
             let closed = async { tokio::time::timeout(CACHE_CLOSE_TIMEOUT, closing).await };
             if self.background.block_on(closed).is_err() {

@@ -127,7 +127,7 @@ impl BucketPlace {
             *self.tree.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&tree));
         }
         // A response that is on its way may be that of a state before the listing.
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.forgotten.add_all();
         self.objects.retain(|key, known| {
             let relative = key.strip_prefix(self.prefix.as_str());
             known.is_as(relative.and_then(|relative| tree.get(relative)))
