@@ -17,7 +17,10 @@ use crate::{
     background::Background,
     bucket_catalog::BucketCatalog,
     config::Settings,
-    extent::ResponseMemory,
+    extent::{
+        ResponseMemory,
+        bucket::{BucketPlace, Cache},
+    },
     library::Library,
     queue::Queue,
     shares::Shares,
@@ -126,6 +129,17 @@ impl Site {
         let jobs = Jobs::new(queue, library, runtime.clone(), drain, metrics);
         self.jobs.store(Some(Arc::new(jobs)));
         self.titles.artifacts.store(Some(artifacts));
+    }
+
+    /// The bucket of artifacts, once the queue is open; `None` if they are in a folder.
+    pub fn artifacts_bucket(&self) -> Option<Arc<BucketPlace>> {
+        self.titles.artifacts.load().as_ref()?.bucket().cloned()
+    }
+
+    /// The cache of all buckets; `None` without one.
+    pub fn bucket_cache(&self) -> Option<Arc<Cache>> {
+        let of_artifacts = || Some(Arc::clone(self.artifacts_bucket()?.cache()));
+        self.titles.library.bucket_cache().or_else(of_artifacts)
     }
 
     /// Makes the server not ready, so that load balancers send no new clients.

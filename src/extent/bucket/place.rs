@@ -1,5 +1,6 @@
 //! A bucket as a root: names from its listing, objects by their keys.
 
+mod forgotten;
 mod objects;
 
 use std::{
@@ -26,6 +27,7 @@ use super::{
     tree::{Tree, TreeEntry},
 };
 
+use forgotten::Forgotten;
 pub use objects::LeftOut;
 
 use crate::{
@@ -44,6 +46,9 @@ const TRUST_IF_DIFFERENT: Duration = Duration::from_secs(1);
 
 /// The longest pause between two looks at whether an object is still in use: a task must not outlive it by long.
 const KEEP_SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// The interval between looks whether a bucket that failed responds again.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The most keys that are known to have no object.
 const ABSENT_MAX: usize = 4096;
@@ -97,10 +102,12 @@ pub struct BucketPlace {
     tree: RwLock<Option<Arc<Tree>>>,
     /// The turn of the only writer that changes the tree.
     updating: Mutex<()>,
-    /// How often objects were forgotten. What was asked of the bucket before is not kept.
-    forgotten: AtomicU64,
+    /// How often objects were forgotten.
+    forgotten: Forgotten,
     is_open: AtomicBool,
     has_reported: AtomicBool,
+    /// Whether objects are not in the tree because it was full.
+    has_left_out: AtomicBool,
 }
 
 /// A request for the state of an object, which all who need it wait for.
@@ -158,9 +165,10 @@ impl BucketPlace {
             heads: Mutex::default(),
             tree: RwLock::default(),
             updating: Mutex::default(),
-            forgotten: AtomicU64::new(0),
+            forgotten: Forgotten::default(),
             is_open: AtomicBool::new(false),
             has_reported: AtomicBool::new(false),
+            has_left_out: AtomicBool::new(false),
         }))
     }
 
@@ -206,6 +214,18 @@ impl BucketPlace {
             self.fetcher().list_page(&self.prefix, None).await.map_err(io::Error::other)?;
         }
         Ok(false)
+    }
+
+    /// Tries to reach a bucket that does not respond, for as long as it is in use: the cause of its last failure
+    /// must not be shown until a viewer needs it again.
+    pub async fn keep_reopening(weak: Weak<Self>) {
+        loop {
+            sleep(REOPEN_INTERVAL).await;
+            let Some(place) = weak.upgrade() else { return };
+            if let Err(error) = place.reopen().await {
+                tracing::debug!(%error, "the bucket is not available");
+            }
+        }
     }
 
     fn tree(&self) -> Result<Arc<Tree>, Unavailable> {
@@ -269,7 +289,7 @@ impl BucketPlace {
         if self.is_absent(&key) {
             return Err(OpenError::NotFound);
         }
-        let forgotten = self.forgotten();
+        let forgotten = self.forgotten.count(&key);
         let opened = self.head(&key).await;
         Ok(EntryKind::File(*self.note_or_last(&key, opened, forgotten)?.identity()))
     }
@@ -283,7 +303,7 @@ impl BucketPlace {
         if self.is_absent(&key) {
             return Err(OpenError::NotFound);
         }
-        let forgotten = self.forgotten();
+        let forgotten = self.forgotten.count(&key);
         let opened = match self.is_in_cache(&key).await {
             true => self.head(&key).await,
             false => self.open_ends(&key).await,
@@ -305,7 +325,7 @@ impl BucketPlace {
 
     fn forget_key(&self, key: &Arc<str>) {
         // A response that is on its way may be that of the state before.
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.forgotten.add(key);
         self.heads.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.fetcher().forget_open(key);
         self.objects.remove(key);
@@ -320,7 +340,7 @@ impl BucketPlace {
                     rest.is_empty() || rest.starts_with('/') || path.as_os_str().is_empty()
                 })
             };
-            self.forgotten.fetch_add(1, Ordering::AcqRel);
+            self.forgotten.add_all();
             let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
             heads.retain(|other, _| !is_below(other));
             drop(heads);
@@ -373,7 +393,7 @@ impl BucketPlace {
             if time > KEEP_SLEEP_MAX {
                 continue;
             }
-            let forgotten = place.forgotten();
+            let forgotten = place.forgotten.count(&key);
             let opened = place.head(&key).await;
             match place.note(&key, opened, forgotten) {
                 Ok(object) if Arc::ptr_eq(&object, &known.object) => {}
@@ -407,10 +427,6 @@ impl BucketPlace {
 
     fn trust_from_now(&self, known: &Known) {
         known.trusted_from_ms.store(self.now_ms(), Ordering::Relaxed);
-    }
-
-    fn forgotten(&self) -> u64 {
-        self.forgotten.load(Ordering::Acquire)
     }
 
     fn is_absent(&self, key: &Arc<str>) -> bool {
@@ -490,7 +506,10 @@ impl BucketPlace {
         opened: Result<Opened, FetchError>,
         forgotten: u64,
     ) -> Result<Arc<Object>, OpenError> {
-        let is_late = forgotten != self.forgotten();
+        let is_late = forgotten != self.forgotten.count(key);
+        if matches!(opened, Ok(_) | Err(FetchError::NotFound)) {
+            self.is_open.store(true, Ordering::Relaxed);
+        }
         let opened = match opened {
             Ok(opened) => opened,
             Err(FetchError::NotFound) => {
