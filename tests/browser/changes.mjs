@@ -92,6 +92,18 @@ describe("while watching", () => {
     assertOnly(errors, ABSENT);
   });
 
+  inBrowser("a title that is not there yet plays when it is", async (page, errors) => {
+    await page.goto("/watch/late.mp4");
+    await says(page, "This title is not in the library.");
+    await screenshot(page, "not-there");
+    put(CLIPS[0], "late.mp4");
+    await page.locator(".player-notice").waitFor({ state: "hidden" });
+    await play(page);
+    await playsAll(page, "video audio");
+    assert.ok(await page.getByRole("link", { name: "Download" }).isVisible());
+    assertOnly(errors, ABSENT);
+  });
+
   for (const title of TITLES) {
     for (const isPaused of [false, true]) {
       inBrowser(`${title} ${isPaused ? "stays paused" : "continues"} when the server is back`, async (page, errors) => {

@@ -87,6 +87,10 @@ export class Session {
   /** @param {boolean} plays whether to play as soon as possible */
   begin(plays) {
     if (plays) play(this.#video);
+    this.#load();
+  }
+
+  #load() {
     this.#steps.take(async (signal) => {
       await this.#readTitle(signal);
       this.#chooseStart();
@@ -326,7 +330,10 @@ export class Session {
   /** Compares the file with what plays. */
   async checkVersion() {
     if (this.#steps.outage) return this.#steps.wake();
-    if (!this.title) return;
+    if (!this.title) {
+      if (!this.#steps.isTaking) this.#load(); // it was not in the library
+      return;
+    }
     const now = await readTitle(this.path, this.#signal).catch((error) => error);
     if (this.#signal.aborted) return;
     if (now.status === 404) return this.#sayRemoved();
