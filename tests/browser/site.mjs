@@ -57,13 +57,16 @@ export function startServer(library, data, log, settings = {}, listen = "127.0.0
   });
 }
 
-/** Starts Chromium without its background tasks. It plays titles without a click. */
-function launchChromium() {
+/** Plays titles without a click. */
+const AUTOPLAY = "--autoplay-policy=no-user-gesture-required";
+
+/** Starts Chromium without its background tasks. */
+export function launchChromium(...flags) {
   return chromium.launch({
     executablePath: CHROMIUM,
     // Otherwise it contacts its vendor's hosts at every start, which times out in a closed network.
     args: ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-      "--disable-gpu", "--autoplay-policy=no-user-gesture-required"],
+      "--disable-gpu", ...flags],
   });
 }
 
@@ -87,7 +90,7 @@ export class Site {
   #ends = [];
 
   /** @param {string} name of the file @param {(site: Site) => Promise<void>} prepare @param {() => Promise<any>} launch the browser */
-  constructor(name, prepare, launch = launchChromium) {
+  constructor(name, prepare, launch = () => launchChromium(AUTOPLAY)) {
     this.#name = name;
     before(async () => {
       this.scratch = fs.mkdtempSync(path.join(tmpdir(), `headwater-${name}-`));
