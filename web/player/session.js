@@ -57,6 +57,7 @@ export class Session {
   #isReloaded = false; // whether segments of the current version have failed once
   /** @type {string | null} the way to play that has loaded the current version */
   #loadedBy = null;
+  #playsLater = false; // whether to play once a failure is over
   #lostAt_s = -Infinity; // where the server did not send the media, the last time
 
   /**
@@ -199,6 +200,8 @@ export class Session {
 
   /** @param {{ by: string, url: string }} source */
   #play(source) {
+    if (this.#playsLater) play(this.#video);
+    this.#playsLater = false;
     this.#closeSource();
     const { title } = this;
     const video = this.#video;
@@ -366,6 +369,8 @@ export class Session {
   /** Says why a title does not play. To try again helps only against what may pass. */
   #refuse(text, mayPass = false) {
     this.#closeSource();
+    this.#playsLater ||= !this.#video.paused;
+    this.#video.pause();
     for (const kind of /** @type {const} */ (["connection", "preparing", "resume", "replaced"])) this.#notices.say(kind, null);
     const at_s = this.title ? this.#video.currentTime : this.#start_s;
     const run = () => this.#shared.tryAgain(at_s);
