@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import * as path from "node:path";
 import { startBucket } from "./bucket_server.mjs";
-import { fileOf, LONG, LONG_SMALLER, makeClips } from "./clips.mjs";
+import { fileOf, LONG, LONG_SMALLER, makeClips, SLOW } from "./clips.mjs";
 import { DESKTOP, findsNoViolation, PHONE, ROOT, screenshot, Site } from "./site.mjs";
-import { goesOn, pause, playsAll, says, seek, slowDown, watch } from "./viewer.mjs";
+import { goesOn, pause, playsAll, says, seek, watch } from "./viewer.mjs";
 
 /** By play.mp4 and by HLS. Each test has a title that no cache knows. */
 const TITLES = [
@@ -30,7 +30,7 @@ const site = new Site("buckets", async (site) => {
     library: `s3://${bucket.name}`,
     settings: {
       AWS_ENDPOINT_URL: bucket.endpoint, AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test",
-      HEADWATER_BUCKET_DEADLINE_MS: "1000", HEADWATER_BUCKET_AHEAD_MIB: "0", HEADWATER_LOCAL_WORKER: "false",
+      HEADWATER_BUCKET_DEADLINE_MS: "1000", HEADWATER_BUCKET_AHEAD_MIB: "0", HEADWATER_LOCAL_WORKER: "false", ...SLOW,
     },
   });
 });
@@ -67,7 +67,6 @@ for (const { title, isPaused } of TITLES) {
   const does = isPaused ? "stays paused" : "goes on";
   inBrowser(`${title} ${does} where it was when the bucket is back`, DESKTOP, async (page) => {
     bucket.isAway = false;
-    await slowDown(page);
     await watch(page, title);
     await playsAll(page, "video audio");
     if (isPaused) await pause(page);

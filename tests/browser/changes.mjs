@@ -5,9 +5,9 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe } from "node:test";
-import { CLIPS, fileOf, LONG, LONG_SMALLER, makeClips, REPLACEMENT } from "./clips.mjs";
+import { CLIPS, fileOf, LONG, LONG_SMALLER, makeClips, REPLACEMENT, SLOW } from "./clips.mjs";
 import { DESKTOP, freePort, screenshot, Site } from "./site.mjs";
-import { assertOnly, goesOn, pause, play, playsAll, reaches, says, seek, slowDown, state, watch } from "./viewer.mjs";
+import { assertOnly, goesOn, pause, play, playsAll, reaches, says, seek, state, watch } from "./viewer.mjs";
 
 /** By play.mp4, and by HLS because it is a ladder. */
 const TITLES = ["single.mp4", "ladder.mp4"];
@@ -32,7 +32,7 @@ const site = new Site("changes", async ({ scratch, library }) => {
 
 /** The same address each time: the page comes back to the server that it knows. */
 async function start() {
-  site.server = await site.serve({ listen });
+  site.server = await site.serve({ listen, settings: SLOW });
 }
 
 /** Copies a clip into the library, in one step. */
@@ -92,10 +92,21 @@ describe("while watching", () => {
     assertOnly(errors, ABSENT);
   });
 
+  inBrowser("a title that is not there yet plays when it is", async (page, errors) => {
+    await page.goto("/watch/late.mp4");
+    await says(page, "This title is not in the library.");
+    await screenshot(page, "not-there");
+    put(CLIPS[0], "late.mp4");
+    await page.locator(".player-notice").waitFor({ state: "hidden" });
+    await play(page);
+    await playsAll(page, "video audio");
+    assert.ok(await page.getByRole("link", { name: "Download" }).isVisible());
+    assertOnly(errors, ABSENT);
+  });
+
   for (const title of TITLES) {
     for (const isPaused of [false, true]) {
       inBrowser(`${title} ${isPaused ? "stays paused" : "continues"} when the server is back`, async (page, errors) => {
-        await slowDown(page);
         await watch(page, title);
         await playsAll(page, "video audio");
         if (isPaused) await pause(page);
@@ -108,7 +119,6 @@ describe("while watching", () => {
     }
 
     inBrowser(`${title} continues in a frame when the server is back`, async (page, errors) => {
-      await slowDown(page);
       await page.goto(`/embed/${title}`);
       await play(page);
       await playsAll(page, "video audio");
@@ -121,14 +131,13 @@ describe("while watching", () => {
     });
 
     inBrowser(`${title} continues when the device is online again`, async (page, errors) => {
-      const { setOffline } = await slowDown(page);
       await watch(page, title);
       await playsAll(page, "video audio");
-      await setOffline(true);
+      await page.context().setOffline(true);
       await seek(page, 100);
       await says(page, "This device is offline. Reconnecting…");
       await screenshot(page, `offline-${title}`);
-      await setOffline(false);
+      await page.context().setOffline(false);
       await goesOn(page, 100);
       assertOnly(errors, ABSENT);
     });

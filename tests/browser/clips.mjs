@@ -54,6 +54,8 @@ export const SMALLER = { ...TITLE, name: "a smaller rendition", file: "title.100
 const NOISE = ["libx264", "-preset", "ultrafast", "-b:v", "4M"];
 export const LONG = { name: "two minutes", file: "long", video: NOISE, audio: AAC, seconds: 120, first: 0, isNoisy: true };
 export const LONG_SMALLER = { ...LONG, name: "a smaller rendition of two minutes", file: "long.100p", height: 100 };
+/** Settings of a server that sends them slowly, so that most of them is in no buffer for a while. */
+export const SLOW = { HEADWATER_RATE_LIMIT_KIB_S: "1500" };
 
 /** Encodes the clips that target/clips/ does not have. */
 export async function makeClips(clips) {

@@ -47,20 +47,6 @@ export async function playsAll(page, kinds, seconds = 1) {
 export const reaches = (page, seconds) =>
   page.waitForFunction((seconds) => document.querySelector("video").currentTime >= seconds, seconds);
 
-const SLOW_BYTES_S = 1_500_000;
-
-/**
- * Slows the connection down, so that most of a long title is in no buffer for a while; returns what takes the device
- * offline and online again.
- */
-export async function slowDown(page) {
-  const devtools = await page.context().newCDPSession(page);
-  const setOffline = (offline) => devtools.send("Network.emulateNetworkConditions",
-    { offline, latency: 0, downloadThroughput: SLOW_BYTES_S, uploadThroughput: -1 });
-  await setOffline(false);
-  return { setOffline };
-}
-
 /** Seeks, for example to where no buffer and no cache has anything. */
 export const seek = (page, seconds) => page.evaluate((seconds) => { document.querySelector("video").currentTime = seconds; }, seconds);
 

@@ -3,47 +3,38 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before, test } from "node:test";
-import { fileOf, LONG, makeClips } from "../browser/clips.mjs";
-import { freePort, OUTPUT, ROOT, startServer } from "../browser/site.mjs";
+import { test } from "node:test";
+import { fileOf, LONG, LONG_SMALLER, makeClips, SLOW } from "../browser/clips.mjs";
+import { freePort, OUTPUT, ROOT, Site } from "../browser/site.mjs";
 import { inWindow, launchFirefox } from "./launch.mjs";
 
 /** Not by animation frames, which a window without focus may not get. */
 const POLL = { polling: 50 };
 
-const FILM = "Film.mp4"; // longer than any buffer
+/** Longer than any buffer: by play.mp4, and by HLS because it is a ladder. */
+const LONG_TITLES = ["Single.mp4", "Ladder.mp4"];
 
-let scratch, library, listen, server, browser;
+let listen;
 
-before(async () => {
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-firefox-"));
-  library = path.join(scratch, "library");
-  fs.mkdirSync(library);
-  await makeClips([LONG]);
-  fs.copyFileSync(fileOf(LONG), path.join(library, FILM));
+const site = new Site("firefox-page", async ({ library }) => {
   for (const name of ["Clock.mp4", "Clock.en.srt", "Clock.webm"]) fs.copyFileSync(path.join(ROOT, "media", name), path.join(library, name));
+  await makeClips([LONG, LONG_SMALLER]);
+  for (const title of LONG_TITLES) fs.copyFileSync(fileOf(LONG), path.join(library, title));
+  fs.copyFileSync(fileOf(LONG_SMALLER), path.join(library, "Ladder.100p.mp4"));
   listen = `127.0.0.1:${await freePort()}`;
   await start();
-  browser = await launchFirefox();
-});
+}, launchFirefox);
 
 /** The same address each time: the page comes back to the server that it knows. */
 async function start() {
-  server = await startServer(library, path.join(scratch, "data"), "firefox-page.log", {}, listen);
+  site.server = await site.serve({ listen, settings: SLOW });
 }
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
 
 /** Defines a test with the page of a title, which fails if the browser reports an error. */
 function inFirefox(name, title, body) {
-  test(name, { timeout: 90_000 }, () => inWindow(browser, async (page, errors) => {
-    await page.goto(`${server.url}watch/${title}`);
+  test(name, { timeout: 90_000 }, () => inWindow(site.browser, async (page, errors) => {
+    await page.goto(`${site.server.url}watch/${title}`);
     await until(page, () => document.querySelector("video").readyState >= 2);
     await body(page, errors);
   }));
@@ -100,20 +91,22 @@ inFirefox("captions stand above the bar while it is there", "Clock.mp4", async (
     [...document.querySelector("video").textTracks].find(({ mode }) => mode === "showing").activeCues[0]?.line === "auto");
 });
 
-for (const isPaused of [false, true]) {
-  inFirefox(`a title ${isPaused ? "stays paused" : "goes on"} where it was when the server is back`, FILM, async (page, errors) => {
-    await page.click(".big");
-    await plays(page);
-    if (isPaused) await page.keyboard.press("k");
-    await server.kill();
-    await page.evaluate(() => { document.querySelector("video").currentTime = 100; });
-    await until(page, () => /Reconnecting/.test(document.querySelector(".player-notice:not([hidden]) p")?.textContent)).finally(start);
-    await until(page, () => document.querySelector(".player-notice").hidden);
-    await until(page, (seconds) => {
-      const { currentTime, readyState, seeking } = document.querySelector("video");
-      return currentTime >= seconds && readyState >= 2 && !seeking;
-    }, isPaused ? 100 : 101);
-    assert.equal(await video(page, "paused"), isPaused);
-    errors.length = 0; // of requests to the absent server
-  });
+for (const title of LONG_TITLES) {
+  for (const isPaused of [false, true]) {
+    inFirefox(`${title} ${isPaused ? "stays paused" : "goes on"} where it was when the server is back`, title, async (page, errors) => {
+      await page.click(".big");
+      await plays(page);
+      if (isPaused) await page.keyboard.press("k");
+      await site.server.kill();
+      await page.evaluate(() => { document.querySelector("video").currentTime = 100; });
+      await until(page, () => /Reconnecting/.test(document.querySelector(".player-notice:not([hidden]) p")?.textContent)).finally(start);
+      await until(page, () => document.querySelector(".player-notice").hidden);
+      await until(page, (seconds) => {
+        const { currentTime, readyState, seeking } = document.querySelector("video");
+        return currentTime >= seconds && readyState >= 2 && !seeking;
+      }, isPaused ? 100 : 101);
+      assert.equal(await video(page, "paused"), isPaused);
+      errors.length = 0; // of requests to the absent server
+    });
+  }
 }

@@ -2,6 +2,7 @@
 
 import { rememberPosition, setPreference } from "../memory.js";
 import { onTitles, subscribe } from "../server.js";
+import { decoded } from "../words.js";
 import { figures } from "./figures.js";
 import { Notices } from "./notices.js";
 import { applyPreferences, rememberPreferences } from "./preferences.js";
@@ -205,7 +206,7 @@ export class Playback extends EventTarget {
     let changeTimer;
     const check = () => this.#session?.checkVersion();
     onTitles(({ all, added = [], changed = [], removed = [] }) => {
-      const path = this.title?.path;
+      const path = this.title?.path ?? decoded(this.path ?? "");
       const isMeant = all || removed.includes(path) || [...added, ...changed].some((title) => title.path === path);
       if (!isMeant) return;
       clearTimeout(changeTimer);

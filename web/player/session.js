@@ -57,6 +57,7 @@ export class Session {
   #isReloaded = false; // whether segments of the current version have failed once
   /** @type {string | null} the way to play that has loaded the current version */
   #loadedBy = null;
+  #playsLater = false; // whether to play once a failure is over
   #lostAt_s = -Infinity; // where the server did not send the media, the last time
 
   /**
@@ -87,6 +88,10 @@ export class Session {
   /** @param {boolean} plays whether to play as soon as possible */
   begin(plays) {
     if (plays) play(this.#video);
+    this.#load();
+  }
+
+  #load() {
     this.#steps.take(async (signal) => {
       await this.#readTitle(signal);
       this.#chooseStart();
@@ -195,6 +200,8 @@ export class Session {
 
   /** @param {{ by: string, url: string }} source */
   #play(source) {
+    if (this.#playsLater) play(this.#video);
+    this.#playsLater = false;
     this.#closeSource();
     const { title } = this;
     const video = this.#video;
@@ -326,7 +333,10 @@ export class Session {
   /** Compares the file with what plays. */
   async checkVersion() {
     if (this.#steps.outage) return this.#steps.wake();
-    if (!this.title) return;
+    if (!this.title) {
+      if (!this.#steps.isTaking) this.#load(); // it was not in the library
+      return;
+    }
     const now = await readTitle(this.path, this.#signal).catch((error) => error);
     if (this.#signal.aborted) return;
     if (now.status === 404) return this.#sayRemoved();
@@ -359,6 +369,8 @@ export class Session {
   /** Says why a title does not play. To try again helps only against what may pass. */
   #refuse(text, mayPass = false) {
     this.#closeSource();
+    this.#playsLater ||= !this.#video.paused;
+    this.#video.pause();
     for (const kind of /** @type {const} */ (["connection", "preparing", "resume", "replaced"])) this.#notices.say(kind, null);
     const at_s = this.title ? this.#video.currentTime : this.#start_s;
     const run = () => this.#shared.tryAgain(at_s);
