@@ -251,6 +251,26 @@ fn two_workers_together_read_a_film_once_and_two_origins_send_the_same() {
     }
 }
 
+#[test]
+fn an_image_in_the_bucket_of_artifacts_is_one_request() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let made = Bucket::new();
+    let fleet = Fleet::with_artifacts_in(&made);
+    let origin = fleet.serve("origin");
+    let _worker = fleet.worker("worker", &fleet.titles.endpoint());
+    let target = format!("/v/{}/poster.jpg?width=320", TITLES[0]);
+    let poster = fetch(&origin, &target);
+    let proxy = FaultProxy::start(fleet.titles.address);
+    let other = Program::serve(&fleet.arguments("other", &proxy.endpoint()), &SETTINGS);
+    assert!(fetch(&other, &target) == poster);
+    let object = format!("/{}/made/artifacts/", made.name);
+    let reads = proxy.passed().into_iter().filter(|passed| passed.target.starts_with(&object));
+    let reads: Vec<_> = reads.map(|passed| (passed.operation, passed.range)).collect();
+    assert_eq!(reads.len(), 1, "{reads:?}");
+}
+
 /// The segments of the AAC of a title, with their init segment.
 fn aac(program: &Program, title: &str) -> Vec<Vec<u8>> {
     let url = format!("/v/{title}/index.m3u8");
