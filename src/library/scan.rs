@@ -33,7 +33,7 @@ impl Library {
             self.end_first_scan(root);
             match (self.roots()[root].root.is_open(), is_listed) {
                 (true, true) => self.wait_for_scan(root, interval).await,
-                (true, false) => tokio::time::sleep(REOPEN_INTERVAL).await,
+                (true, false) => tokio::time::sleep(REOPEN_INTERVAL.min(interval)).await,
                 (false, _) => Arc::clone(&self).open_when_available(root).await,
             }
         }

@@ -6,22 +6,33 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
-import { OUTPUT, ROOT, startServer } from "../browser/site.mjs";
+import { fileOf, LONG, makeClips } from "../browser/clips.mjs";
+import { freePort, OUTPUT, ROOT, startServer } from "../browser/site.mjs";
 import { inWindow, launchFirefox } from "./launch.mjs";
 
 /** Not by animation frames, which a window without focus may not get. */
 const POLL = { polling: 50 };
 
-let scratch, server, browser;
+const FILM = "Film.mp4"; // longer than any buffer
+
+let scratch, library, listen, server, browser;
 
 before(async () => {
   scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-firefox-"));
-  const library = path.join(scratch, "library");
+  library = path.join(scratch, "library");
   fs.mkdirSync(library);
+  await makeClips([LONG]);
+  fs.copyFileSync(fileOf(LONG), path.join(library, FILM));
   for (const name of ["Clock.mp4", "Clock.en.srt", "Clock.webm"]) fs.copyFileSync(path.join(ROOT, "media", name), path.join(library, name));
-  server = await startServer(library, path.join(scratch, "data"), "firefox-page.log");
+  listen = `127.0.0.1:${await freePort()}`;
+  await start();
   browser = await launchFirefox();
 });
+
+/** The same address each time: the page comes back to the server that it knows. */
+async function start() {
+  server = await startServer(library, path.join(scratch, "data"), "firefox-page.log", {}, listen);
+}
 
 after(async () => {
   await browser?.close();
@@ -31,10 +42,10 @@ after(async () => {
 
 /** Defines a test with the page of a title, which fails if the browser reports an error. */
 function inFirefox(name, title, body) {
-  test(name, { timeout: 90_000 }, () => inWindow(browser, async (page) => {
+  test(name, { timeout: 90_000 }, () => inWindow(browser, async (page, errors) => {
     await page.goto(`${server.url}watch/${title}`);
     await until(page, () => document.querySelector("video").readyState >= 2);
-    await body(page);
+    await body(page, errors);
   }));
 }
 
@@ -88,3 +99,21 @@ inFirefox("captions stand above the bar while it is there", "Clock.mp4", async (
   await until(page, () => document.querySelector(".stage.resting") &&
     [...document.querySelector("video").textTracks].find(({ mode }) => mode === "showing").activeCues[0]?.line === "auto");
 });
+
+for (const isPaused of [false, true]) {
+  inFirefox(`a title ${isPaused ? "stays paused" : "goes on"} where it was when the server is back`, FILM, async (page, errors) => {
+    await page.click(".big");
+    await plays(page);
+    if (isPaused) await page.keyboard.press("k");
+    await server.kill();
+    await page.evaluate(() => { document.querySelector("video").currentTime = 100; });
+    await until(page, () => /Reconnecting/.test(document.querySelector(".player-notice:not([hidden]) p")?.textContent)).finally(start);
+    await until(page, () => document.querySelector(".player-notice").hidden);
+    await until(page, (seconds) => {
+      const { currentTime, readyState, seeking } = document.querySelector("video");
+      return currentTime >= seconds && readyState >= 2 && !seeking;
+    }, isPaused ? 100 : 101);
+    assert.equal(await video(page, "paused"), isPaused);
+    errors.length = 0; // of requests to the absent server
+  });
+}
