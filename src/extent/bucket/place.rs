@@ -224,11 +224,12 @@ impl BucketPlace {
     /// must not be shown until a viewer needs it again.
     pub async fn keep_reopening(weak: Weak<Self>) {
         loop {
-            sleep(REOPEN_INTERVAL).await;
             let Some(place) = weak.upgrade() else { return };
             if let Err(error) = place.reopen().await {
                 tracing::debug!(%error, "the bucket is not available");
             }
+            drop(place);
+            sleep(REOPEN_INTERVAL).await;
         }
     }
 
