@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::interval;
+use tokio::time::{Instant, interval_at};
 use tracing::{debug, info};
 
 use super::{
@@ -27,7 +27,8 @@ const PIECE: i64 = 2000;
 impl Shared {
     /// Deletes the rows of abandoned buckets, for as long as the runtime lives.
     pub(super) async fn keep_deleting_abandoned(self: Arc<Self>) {
-        let mut looks = interval(LOOK_INTERVAL);
+        // Listers come first: after a month without any process, each bucket of this one looks abandoned.
+        let mut looks = interval_at(Instant::now() + LOOK_INTERVAL, LOOK_INTERVAL);
         loop {
             looks.tick().await;
             let Some(database) = self.database.load_full() else { continue };
@@ -48,14 +49,13 @@ pub async fn delete_abandoned(database: &Database) -> Result<(), DatabaseError> 
     while let Some(row) = database.row(statement, &values).await? {
         let (root, url): (String, String) = (row.get("root")?, row.get("url")?);
         let mut objects = 0;
-        loop {
-            let deleted = delete_piece(database, &root).await?;
-            objects += deleted.unwrap_or_default();
-            if deleted.is_none_or(|deleted| deleted == 0) {
+        while let Some(deleted) = delete_piece(database, &root).await? {
+            objects += deleted;
+            if deleted == 0 {
+                info!(url, objects, "deleted the rows of a bucket that no process lists any more");
                 break;
             }
         }
-        info!(url, objects, "deleted the rows of a bucket that no process lists any more");
     }
     Ok(())
 }

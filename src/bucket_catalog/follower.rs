@@ -93,6 +93,9 @@ impl ListedBucket {
                 self.catch_up(rows, state, followed).await?;
                 followed.listed = Some(Instant::now());
                 *self.source() = ListingSource::Database;
+            } else {
+                // Rows may be deleted without a number until the next whole listing.
+                followed.seen = None;
             }
             timeout(POLL_INTERVAL, changes.changed()).await.ok();
         }

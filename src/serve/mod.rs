@@ -356,7 +356,8 @@ fn start_io_threads(
         let (pipeline, listening) = (pipeline.clone(), listening.clone());
         let drain = drain.clone();
         async move {
-            let site = Arc::clone(&pipeline.site);
+            let (site, memory) =
+                (Arc::clone(&pipeline.site), pipeline.site.response_memory.clone());
             let app = App::new().configure(move |config| app::configure(config, &site));
             let factory = map_config(app.into_factory(), |()| AppConfig::default());
             let service = pipeline
@@ -365,7 +366,7 @@ fn start_io_threads(
                 .new_service(())
                 .await
                 .map_err(|()| io::Error::other("could not build the HTTP service"))?;
-            Ok(listener::create_handler(&listening, drain, pipeline, service))
+            Ok(listener::create_handler(&listening, drain, memory, pipeline, service))
         }
     };
     Ok(IoThreads::start(socket, threads, admission, serve)?)

@@ -162,19 +162,19 @@ fn run_hedge(options: &Options, scratch: &Path) -> Result<()> {
     moto.put_folder(&files.folder)?;
     println!("\n| hedges | median | 99 of 100 | requests per object |");
     println!("| --- | ---: | ---: | ---: |");
-    let mut p99 = Vec::new();
+    let mut p99s = Vec::new();
     for is_hedging in [false, true] {
         let measured = hedge::measure(options, &moto, &files.folder, &names, scratch, is_hedging)?;
-        let Hedging { median, p99: slowest, gets, objects } = measured;
+        let Hedging { median, p99, gets, objects } = measured;
         println!(
             "| {} | {:.0} ms | {:.0} ms | {:.3} |",
             if is_hedging { "on" } else { "off" },
             median.as_secs_f64() * 1000.0,
-            slowest.as_secs_f64() * 1000.0,
+            p99.as_secs_f64() * 1000.0,
             gets as f64 / objects as f64
         );
-        p99.push(slowest.as_secs_f64());
+        p99s.push(p99.as_secs_f64());
     }
-    println!("\n99 of 100, with hedges ÷ without: {:.2}", p99[1] / p99[0]);
+    println!("\n99 of 100, with hedges ÷ without: {:.2}", p99s[1] / p99s[0]);
     Ok(())
 }

@@ -21,8 +21,8 @@ use futures::{
 use tokio::{runtime::Handle, time::sleep};
 
 use super::{
-    BreakerState, BucketSettings, Cache, CachedObject, FetchError, FetchSettings, Fetcher,
-    ObjectId, Opened, Refusal, SettingsError,
+    BreakerState, BucketSettings, Cache, CachedObject, Ends, FetchError, FetchSettings, Fetcher,
+    ObjectId, Opened, Refusal, SettingsError, UNIT_BYTES,
     object::{Access, Object, unavailable},
     tree::{Tree, TreeEntry},
 };
@@ -72,6 +72,8 @@ pub struct BucketPlaceSettings {
     pub pool: DiskPoolSettings,
     /// The most objects to list.
     pub objects_max: usize,
+    /// What is read to open an object that the listing does not have.
+    pub unlisted: Ends,
 }
 
 /// A bucket, or the part of one below a prefix.
@@ -93,6 +95,7 @@ pub struct BucketPlace {
     trust: Duration,
     absent_for: Duration,
     objects_max: usize,
+    unlisted: Ends,
     started: Instant,
     objects: quick_cache::sync::Cache<Arc<str>, Arc<Known>>,
     /// The keys without an object, and when that was found.
@@ -159,6 +162,7 @@ impl BucketPlace {
             trust: settings.trust,
             absent_for: settings.absent,
             objects_max: settings.objects_max,
+            unlisted: settings.unlisted,
             started: Instant::now(),
             objects: quick_cache::sync::Cache::new(KNOWN_MAX),
             absent: quick_cache::sync::Cache::new(ABSENT_MAX),
@@ -220,11 +224,12 @@ impl BucketPlace {
     /// must not be shown until a viewer needs it again.
     pub async fn keep_reopening(weak: Weak<Self>) {
         loop {
-            sleep(REOPEN_INTERVAL).await;
             let Some(place) = weak.upgrade() else { return };
             if let Err(error) = place.reopen().await {
                 tracing::debug!(%error, "the bucket is not available");
             }
+            drop(place);
+            sleep(REOPEN_INTERVAL).await;
         }
     }
 
@@ -448,13 +453,18 @@ impl BucketPlace {
         missing.is_ok_and(|missing| missing.is_empty())
     }
 
-    /// Opens an object by its first and its last bytes, which go into the cache.
+    /// Opens an object by the bytes of its ends, which go into the cache.
     async fn open_ends(self: &Arc<Self>, key: &Arc<str>) -> Result<Opened, FetchError> {
         let tree = self.tree().ok();
         let listed = tree.as_ref().and_then(|tree| tree.get(&key[self.prefix.len()..]));
         let place = Arc::clone(self);
         let sink = move |opened: &Opened| place.cached(opened);
-        self.fetcher().open(key, listed.map(|listed| listed.size), sink).await
+        let ends = match listed {
+            Some(listed) if listed.size <= UNIT_BYTES => Ends::First,
+            Some(_) => Ends::Both,
+            None => self.unlisted,
+        };
+        self.fetcher().open(key, ends, sink).await
     }
 
     /// The state of an object. All who need it at the same time wait for one request.

@@ -5,13 +5,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Failure, JobRunner, Opened};
+use super::{Failure, JobRunner, Opened, piped};
 use crate::{
-    extent::{ReadError, Source},
-    package::{
-        clip::{ClipRefused, Span},
-        stills,
-    },
+    extent::ReadError,
+    package::{clip::Span, stills},
     transcode::{
         ffmpeg::{
             Input,
@@ -42,14 +39,12 @@ impl JobRunner {
         start: DecodeStart,
         folder: &Path,
     ) -> Result<ChunkInput, Failure> {
-        if title.file.changeable().is_none()
+        if piped::is_needed(title)
             && let Some(span) = read_span(title, plan, chunk, start).await?
         {
-            let source: Arc<dyn Source> = Arc::clone(&title.file) as _;
-            let extents = span.extents(&source).map_err(Failure::permanent)?;
             return Ok(ChunkInput {
                 name: PIPE,
-                input: Input::Extents(extents),
+                input: piped::input(&span, title)?,
                 plan: ChunkPlan { track: Span::TRACK, shift: span.shift, ..plan.clone() },
                 // It begins with the key frame.
                 chunk: Chunk { seek: None, seek_previous: None, ..chunk.clone() },
@@ -79,12 +74,7 @@ async fn read_span(
     let (movie, range) = (Arc::clone(&title.movie), from..chunk.end);
     let read = title.file.run_in_pool(move |open| {
         let track = stills::track(&movie).map_err(Failure::from)?;
-        match Span::new(track, range, &open.blocking_reader()) {
-            Ok(span) => Ok(span),
-            Err(ClipRefused::Read(error)) => Err(error.into()),
-            // Too many samples, since the title has few key frames: as a file.
-            Err(ClipRefused::TooLong | ClipRefused::Empty { .. }) => Ok(None),
-        }
+        piped::read_span(track, range, open)
     });
     read.await.map_err(ReadError::from)?
 }

@@ -5,6 +5,7 @@ mod chunk_input;
 mod failure;
 mod images;
 mod local_copy;
+mod piped;
 mod remux;
 mod renditions;
 mod source_poster;

@@ -39,7 +39,7 @@ use super::{
     socket::Socket,
 };
 use crate::{
-    extent::{Extent, Extents, File, ReadError, Source},
+    extent::{Charge, Exhausted, Extent, Extents, File, ReadError, ResponseMemory, Source},
     sys::net::{self, Slice},
     telemetry::SentBy,
 };
@@ -71,8 +71,10 @@ pub(super) struct ResponseSender {
     memory: Bytes,
     /// What `memory` is of the body; `None` for the head.
     memory_is: Option<SentBy>,
-    /// Whether `memory` is a buffer of the pool, which must not wait for a client.
-    is_pooled: bool,
+    /// What keeps `memory`.
+    hold: Hold,
+    /// Whether `memory` waits for the client.
+    waits_for_client: bool,
     /// The extents, with one window of a virtual source in place of its front.
     extents: Extents,
     windows: WindowFinder,
@@ -95,6 +97,18 @@ pub(super) struct ResponseSender {
     mapping: Option<(Arc<dyn Source>, FileMapping)>,
 }
 
+/// What keeps the bytes in memory.
+enum Hold {
+    /// The response itself: its head, an extent in memory.
+    Response,
+    /// A buffer of the pool, which must not wait for a client.
+    Pool,
+    /// A copy of such a buffer, within the memory of responses.
+    Charged { _charge: Charge },
+    /// A copy for the time of a wait that is not the client's.
+    Uncharged,
+}
+
 impl ResponseSender {
     /// A sender of these extents, in windows of `window_bytes`. `is_checked`: their files were checked in
     /// this turn of the event loop.
@@ -102,7 +116,8 @@ impl ResponseSender {
         Self {
             memory: head,
             memory_is: None,
-            is_pooled: false,
+            hold: Hold::Response,
+            waits_for_client: false,
             extents,
             windows: WindowFinder::default(),
             current: 0,
@@ -127,6 +142,7 @@ impl ResponseSender {
         observer: &mut impl ResponseObserver,
     ) -> Poll<Result<(), SendError>> {
         self.cork(socket);
+        self.waits_for_client = false;
         let polled = self.poll_turn(cx, socket, io_thread, observer);
         // The kernel holds a short packet of a corked socket back for 200 ms: a disk may take longer.
         if self.is_corked && (polled.is_ready() || self.waits_for_disk()) {
@@ -136,11 +152,35 @@ impl ResponseSender {
         if polled.is_pending() {
             self.is_checked = false;
             self.is_long = true;
-            if std::mem::take(&mut self.is_pooled) {
-                self.memory = Bytes::copy_from_slice(&self.memory);
-            }
+            self.release_buffer(&io_thread.response_memory);
         }
         polled
+    }
+
+    /// Releases the buffer of a copied piece that could not be sent. A slow client keeps a copy if the memory of
+    /// responses has room for it, else the bytes are read again later.
+    fn release_buffer(&mut self, memory: &ResponseMemory) {
+        if !matches!(self.hold, Hold::Pool | Hold::Uncharged) {
+            return;
+        }
+        self.hold = match memory.charge_dispensable(self.memory.len() as u64) {
+            Ok(charge) => Hold::Charged { _charge: charge },
+            Err(Exhausted) if self.waits_for_client => return self.rewind(),
+            Err(Exhausted) => Hold::Uncharged,
+        };
+        self.memory = Bytes::copy_from_slice(&self.memory);
+    }
+
+    /// Steps back to the first byte of a copied piece that was not sent.
+    fn rewind(&mut self) {
+        let unsent = self.memory.len() as u64;
+        if self.sent == 0 {
+            // It was the end of its extent.
+            self.current = self.current.saturating_sub(1);
+            self.sent = self.extents.get(self.current).map_or(0, Extent::len);
+        }
+        self.sent = self.sent.saturating_sub(unsent);
+        (self.memory, self.hold, self.copying) = (Bytes::new(), Hold::Response, None);
     }
 
     /// Corks the socket if the response has several extents and is long, or has many.
@@ -171,6 +211,10 @@ impl ResponseSender {
         let turn_bytes_max = self.turn_bytes_max(socket);
         let mut turn_bytes = 0;
         while turn_bytes < turn_bytes_max {
+            if matches!(self.hold, Hold::Pool | Hold::Uncharged) && self.is_at_virtual() {
+                // A window takes the place of the extents before it, to which the copied piece belongs.
+                ready!(self.poll_memory(cx, socket, observer, true))?;
+            }
             if self.copying.is_none()
                 && !self.cannot_map
                 && let Some(batch) = GatherBatch::find(&self.extents, self.current, self.sent)
@@ -233,6 +277,12 @@ impl ResponseSender {
         Poll::Pending
     }
 
+    /// Whether the next bytes are those of a virtual source.
+    fn is_at_virtual(&self) -> bool {
+        let current = self.extents.get(self.current).filter(|_| self.copying.is_none());
+        matches!(current, Some(Extent::Source { source, .. }) if source.as_virtual().is_some())
+    }
+
     fn turn_bytes_max(&self, socket: &Socket) -> u64 {
         match socket.has_had_a_turn {
             true => self.window_bytes,
@@ -274,7 +324,9 @@ impl ResponseSender {
         more: bool,
     ) -> Poll<Result<(), SendError>> {
         while !self.memory.is_empty() {
-            let written = ready!(socket.poll_write_bytes(cx, &self.memory, more));
+            let polled = socket.poll_write_bytes(cx, &self.memory, more);
+            self.waits_for_client = polled.is_pending();
+            let written = ready!(polled);
             self.advance_memory(written.map_err(SendError::Client)?, observer);
         }
         Poll::Ready(Ok(()))
@@ -288,7 +340,7 @@ impl ResponseSender {
         self.memory.advance(bytes);
         if self.memory.is_empty() {
             // Release the buffer.
-            (self.memory, self.is_pooled) = (Bytes::new(), false);
+            (self.memory, self.hold) = (Bytes::new(), Hold::Response);
         }
     }
 
@@ -387,6 +439,7 @@ impl ResponseSender {
         };
         let polled = socket.poll_write(cx, wanted, send);
         drop(slices);
+        self.waits_for_client = polled.is_pending();
         // An object's shelf may be another one later, with other bytes present.
         if file.changeable().is_some() {
             self.mapping = Some((Arc::clone(&batch.source), mapping));
@@ -487,7 +540,8 @@ impl ResponseSender {
             return Poll::Ready(Ok(0));
         };
         let length = piece.len() as u64;
-        (self.memory, self.memory_is, self.is_pooled) = (piece, Some(SentBy::Copied), true);
+        (self.memory, self.memory_is) = (piece, Some(SentBy::Copied));
+        self.hold = Hold::Pool;
         self.sent += length;
         if self.extents.get(self.current).is_some_and(|extent| extent.len() <= self.sent) {
             (self.current, self.sent, self.copying) = (self.current + 1, 0, None);

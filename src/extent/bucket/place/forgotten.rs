@@ -15,7 +15,7 @@ const PARTS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Forgotten {
     counts: Box<[AtomicU64]>,
-    /// Nobody can choose keys that share a part.
+    /// Seeded at random: clients cannot choose keys that share a part.
     hasher: RandomState,
 }
 
