@@ -220,6 +220,8 @@ settings! {
     fixed index_cache_mib("HEADWATER_INDEX_CACHE_MIB"): Within<1, 1_048_576> = "256";
     /// Cache of playlists and manifests, in MiB.
     fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";
+    /// Cache of segments in memory, in MiB: those of audio whose samples are in many places of their file, from their second request on; 0 keeps none.
+    fixed gathered_cache_mib("HEADWATER_GATHERED_CACHE_MIB"): Within<0, 1_048_576> = "64";
     /// Lifetime of playlists and manifests in shared caches, in seconds; players revalidate them on each use.
     live manifest_max_age_s("HEADWATER_MANIFEST_MAX_AGE_S"): Within<0, 31_536_000> = "120";
     /// Time for which a cache that knows CDN-Cache-Control (RFC 9213) may serve a stale playlist or manifest while it fetches the new one, in seconds.

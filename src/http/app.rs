@@ -70,6 +70,7 @@ impl Site {
         let followers = Shares::new(settings.max_connections.count(), 0);
         let cache_bytes = CacheBytes {
             manifests: settings.manifest_cache_mib.get() << 20,
+            gathered: settings.gathered_cache_mib.get() << 20,
             clips: settings.clip_cache_bytes(),
         };
         let idle_limit = IdleLimit::new(settings.follow_idle_s.get());

@@ -11,6 +11,7 @@ pub mod details;
 pub mod error;
 pub mod fact_store;
 pub mod facts;
+pub mod gathered_cache;
 pub mod growth;
 pub mod images;
 pub mod inspection;
@@ -39,7 +40,10 @@ use arc_swap::ArcSwapOption;
 
 pub use error::Error;
 
-use self::{artifacts::Artifacts, clips::Clips, growth::IdleLimit, manifest_cache::ManifestCache};
+use self::{
+    artifacts::Artifacts, clips::Clips, gathered_cache::GatheredCache, growth::IdleLimit,
+    manifest_cache::ManifestCache,
+};
 use crate::{background::Background, extent::ResponseMemory, library::Library};
 
 /// The titles of a library, with their artifacts and caches.
@@ -50,6 +54,8 @@ pub struct Titles {
     pub artifacts: ArcSwapOption<Artifacts>,
     /// The cached products of titles.
     pub cache: ManifestCache,
+    /// The segments in memory.
+    pub gathered: GatheredCache,
     /// The clips of titles.
     pub clips: Arc<Clips>,
     /// The time without a change after which a file without an end counts as complete.
@@ -63,6 +69,8 @@ pub struct Titles {
 pub struct CacheBytes {
     /// Of playlists, manifests and subtitles.
     pub manifests: u64,
+    /// Of segments that were gathered into memory.
+    pub gathered: u64,
     /// Of the layouts of clips.
     pub clips: u64,
 }
@@ -78,8 +86,10 @@ impl Titles {
         memory: ResponseMemory,
     ) -> Self {
         let cache = ManifestCache::new(cache_bytes.manifests);
+        let gathered = GatheredCache::new(cache_bytes.gathered);
         let clips =
             Clips::new(Arc::clone(&library), cache_bytes.clips, background.runtime(), memory);
-        Self { library, artifacts: ArcSwapOption::empty(), cache, clips, idle_limit, background }
+        let artifacts = ArcSwapOption::empty();
+        Self { library, artifacts, cache, gathered, clips, idle_limit, background }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Error, opened::Opened, readiness::Waiting};
+use super::{Error, gathered_cache::GatheredCache, opened::Opened, readiness::Waiting};
 use crate::{
     extent::{Caching, Content, Extent, Extents, File, ReadAt, ReadError, Source, Validator},
     movie::{Movie, Track},
@@ -27,19 +27,22 @@ pub enum SegmentFile {
     IFrame(usize),
 }
 
-/// A file of the track with this folder: written at once if the tables are in memory, else in the disk
-/// pool.
+/// A file of the track with this folder: from the cache of gathered segments if there is one, else written at once
+/// if the tables are in memory, else in the disk pool.
 pub async fn content(
     opened: &Opened,
+    gathered: Option<&GatheredCache>,
     folder: &str,
     file: SegmentFile,
     waiting: Waiting,
 ) -> Result<Content, Error> {
     let track = title::find_track(&opened.movie, folder).ok_or(Error::NotFound)?;
-    let extents = extents(opened, track, file, waiting).await?.ok_or(Error::NotFound)?;
-    if let SegmentFile::Media(number) = file {
-        announce(&opened.file, track, number, &extents);
-    }
+    let extents = match (file, gathered) {
+        (SegmentFile::Media(number), Some(gathered)) => {
+            media(opened, gathered, track, number, waiting).await?
+        }
+        _ => extents(opened, track, file, waiting).await?.ok_or(Error::NotFound)?,
+    };
     let version = opened.version;
     let tag = match file {
         SegmentFile::Init => format!("{version}-{folder}-init"),
@@ -53,6 +56,30 @@ pub async fn content(
         media_type: if track.is_video() { VIDEO } else { AUDIO },
         caching: Caching::Immutable,
     })
+}
+
+/// A media segment, from the cache or for it.
+async fn media(
+    opened: &Opened,
+    gathered: &GatheredCache,
+    track: &Track,
+    number: usize,
+    waiting: Waiting,
+) -> Result<Extents, Error> {
+    let key = (*opened.file.identity(), place(&opened.movie, track), number);
+    if let Some(extents) = gathered.get(&opened.file, &key) {
+        return Ok(extents);
+    }
+    let file = SegmentFile::Media(number);
+    let extents = extents(opened, track, file, waiting).await?.ok_or(Error::NotFound)?;
+    announce(&opened.file, track, number, &extents);
+    Ok(gathered.admit(&opened.file, key, extents))
+}
+
+/// The place of a track in its movie. Several tracks of a broken file can share an identifier.
+fn place(movie: &Movie, track: &Track) -> usize {
+    let is_this = |other: &Track| std::ptr::eq(other, track);
+    movie.tracks.iter().position(is_this).expect("a track of this movie")
 }
 
 async fn extents(
@@ -70,11 +97,9 @@ async fn extents(
     }
     waiting.begin().await;
     let movie = Arc::clone(&opened.movie);
-    // By the place and not the identifier, which several tracks of a broken file can share.
-    let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
+    let place = place(&movie, track);
     let written = opened.file.run_in_pool(move |open| {
-        let track = &movie.tracks[place.expect("a track of this movie")];
-        write(&movie, track, file, &source, &open.blocking_reader())
+        write(&movie, &movie.tracks[place], file, &source, &open.blocking_reader())
     });
     Ok(written.await??)
 }

@@ -106,6 +106,7 @@ pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         disk_pools: disk_pools(&site.titles.library),
         caches: caches(&site),
         response_memory_bytes: site.response_memory.used_bytes(),
+        gathered_cache_bytes: site.titles.gathered.used_bytes(),
         clip_layouts: site.titles.clips.computed(),
         buckets: bucket_use::buckets(&site),
         bucket_cache: bucket_use::cache(&site),
@@ -159,8 +160,11 @@ fn caches(site: &Site) -> Vec<CacheUse> {
     let titles = &site.titles;
     let artifacts = titles.artifacts.load();
     let artifacts = artifacts.as_ref().map(|artifacts| used("artifact", &artifacts.lookups));
-    let caches =
-        [used("index", &titles.library.indices.lookups), used("manifest", &titles.cache.lookups)];
+    let caches = [
+        used("index", &titles.library.indices.lookups),
+        used("manifest", &titles.cache.lookups),
+        used("gathered", &titles.gathered.lookups),
+    ];
     caches.into_iter().chain(artifacts).collect()
 }
 

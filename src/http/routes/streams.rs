@@ -196,7 +196,7 @@ async fn resource(
             Resource::Content(content)
         }
         View::Track { version, track, file } if !is_other_track(track) => {
-            track_file(titles, &opened, (version, track, *file), *waiting).await?
+            track_file(request, titles, &opened, (version, track, *file)).await?
         }
         _ => {
             waiting.begin().await;
@@ -279,11 +279,12 @@ fn is_other_track(folder: &str) -> bool {
 
 /// A playlist or a segment of a video or audio track.
 async fn track_file(
+    request: &ViewRequest<'_>,
     titles: &Titles,
     title: &Opened,
     (version, folder, file): (&str, &str, TrackFile),
-    waiting: Waiting,
 ) -> Result<Resource, Error> {
+    let waiting = request.waiting;
     let job_track = match JobTrack::parse(folder) {
         Some(track) => Some((track.open(titles, title, waiting).await?, track.folder_in_file())),
         None => None,
@@ -299,7 +300,10 @@ async fn track_file(
         TrackFile::Media => Product::Media(folder.to_owned()),
         TrackFile::IFrames => Product::IFrames(folder.to_owned()),
         TrackFile::Segment(file) => {
-            let content = segments::content(opened, folder, file, waiting).await?;
+            // A layout shows where the bytes of a segment are in its file.
+            let is_layout = request.query.flag("layout", false)?;
+            let gathered = (!is_layout).then_some(&titles.gathered);
+            let content = segments::content(opened, gathered, folder, file, waiting).await?;
             return Ok(Resource::Content(content));
         }
         _ => return Err(Error::NotFound),

@@ -145,12 +145,13 @@ impl Pieces {
         let (source, mut range) = self.range().expect("there are bytes left");
         range.end = range.end.min(range.start.saturating_add(max));
         let max = range.end - range.start;
+        let is_in_memory = source.as_gathered().is_some();
         let Some(bytes) = source.read_now(range)? else {
             return Ok(None);
         };
         let length = bytes.len() as u64;
         self.take(length, max)?;
-        Ok(Some((bytes, length)))
+        Ok(Some((bytes, if is_in_memory { 0 } else { length })))
     }
 
     /// Starts to read the next piece in the disk pool.

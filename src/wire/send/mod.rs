@@ -3,7 +3,7 @@
 //! - A long range of a file: sendfile(2), a window at a time, from the page cache.
 //! - Short ranges of one file among other short extents: one sendmsg(2) of slices of a mapping, which this
 //!   process never reads.
-//! - Bytes in memory: send(2).
+//! - Bytes in memory: send(2). Gathered bytes of a file, too, while the file still has them.
 //! - A virtual source: the extents of one window after the other (`windows`).
 //! - A file that must not be sent by reference (on a network file system, or changed a moment ago), or that
 //!   cannot be read into the page cache: read in pieces by the disk pool, and copied.
@@ -39,7 +39,9 @@ use super::{
     socket::Socket,
 };
 use crate::{
-    extent::{Charge, Exhausted, Extent, Extents, File, ReadError, ResponseMemory, Source},
+    extent::{
+        Charge, Exhausted, Extent, Extents, File, Gathered, ReadError, ResponseMemory, Source,
+    },
     sys::net::{self, Slice},
     telemetry::SentBy,
 };
@@ -232,6 +234,12 @@ impl ResponseSender {
                     }
                     let source = Arc::clone(source);
                     let window = self.next_window(range);
+                    if let Some(gathered) = source.as_gathered().filter(|g| g.file().is_sendable())
+                    {
+                        turn_bytes +=
+                            ready!(self.poll_gathered(cx, socket, observer, gathered, window))?;
+                        continue;
+                    }
                     match source.as_file().filter(|file| file.is_sendable()) {
                         Some(file) => {
                             let part = window.clone();
@@ -456,6 +464,35 @@ impl ResponseSender {
         let sent = written - from_memory;
         self.is_long |= sent < batch.bytes;
         observer.sent(sent, SentBy::Gathered);
+        if sent > 0 {
+            self.advance(sent, file).map_err(SendError::Source)?;
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Sends the bytes in memory and gathered bytes of a file, or the first part of both.
+    fn poll_gathered(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket,
+        observer: &mut impl ResponseObserver,
+        gathered: &Gathered,
+        window: Range<u64>,
+    ) -> Poll<Result<u64, SendError>> {
+        let file = gathered.file();
+        self.check(file)?;
+        let part = gathered.part(&window).map_err(SendError::Source)?;
+        let end = self.sent + part.len() as u64;
+        let is_cut = self.extents.get(self.current).is_some_and(|extent| extent.len() > end);
+        let more = is_cut || self.extents.get(self.current + 1).is_some();
+        let slices = [Slice::Memory(&self.memory), Slice::Memory(&part)];
+        let wanted = self.memory.len() + part.len();
+        let written = socket.poll_write(cx, wanted, |fd| net::send_slices(fd, &slices, more));
+        let written = ready!(written).map_err(SendError::Client)?;
+        let from_memory = written.min(self.memory.len());
+        self.advance_memory(from_memory, observer);
+        let sent = (written - from_memory) as u64;
+        observer.sent(sent, SentBy::Memory);
         if sent > 0 {
             self.advance(sent, file).map_err(SendError::Source)?;
         }
