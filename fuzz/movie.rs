@@ -93,7 +93,9 @@ fn check_segments(movie: &Movie, track: &Track, input: &[u8], file: &Arc<dyn Sou
         "a segment without duration"
     );
     assert!(segments[0].start >= 0);
-    let payload: u64 = segments.iter().map(|segment| segment.payload_bytes).sum();
+    let measured = &track.index.measured;
+    assert_eq!(measured.len(), segments.len());
+    let payload: u64 = measured.iter().map(|segment| segment.totals.payload_bytes).sum();
     assert!(payload <= track.index.bytes, "the segments exceed the samples");
     // A sanitizer takes seconds for all of very many.
     let step = segments.len().div_ceil(SEGMENTS_CHECKED_MAX);
@@ -104,12 +106,12 @@ fn check_segments(movie: &Movie, track: &Track, input: &[u8], file: &Arc<dyn Sou
             .expect("all reads are inside the file")
             .expect("an existing segment");
         assert_eq!(Some(media.len()), cmaf::segment_len(track, number), "segment {number}");
-        check_fragment(&media, segment.payload_bytes, silence);
+        check_fragment(&media, measured[number].totals.payload_bytes, silence);
         let key_frame = cmaf::iframe(track, number, file, input)
             .expect("all reads are inside the file")
             .expect("an existing segment");
         assert_eq!(Some(key_frame.len()), cmaf::iframe_len(track, number), "key frame {number}");
-        check_fragment(&key_frame, u64::from(segment.first_bytes), silence);
+        check_fragment(&key_frame, u64::from(measured[number].totals.first_bytes), silence);
     }
     let end = segments.len();
     assert!(cmaf::segment(track, end, file, input).expect("nothing is read").is_none());

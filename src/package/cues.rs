@@ -27,15 +27,15 @@ pub fn format(track: &Track) -> Option<SampleFormat> {
 /// Reads the cues of a text track, except samples and text beyond the limits.
 pub fn read<R: ReadAt + ?Sized>(track: &Track, reader: &R) -> Result<Subtitles, ReadError> {
     let mut cues: Vec<Cue> = Vec::new();
-    let (Some(format), Some(first)) = (format(track), track.index.segments.first()) else {
+    let Some(format) = format(track) else {
         return Ok(Subtitles::new(Vec::new(), cues));
     };
     let mut left = TEXT_BYTES_MAX;
-    let mut walk = track.walk(reader, first);
+    let mut walk = track.walk_from(reader, 0);
     let mut bytes = Vec::new();
-    while let Some(Ok(sample)) = walk.next_sample()? {
+    while let Some(sample) = walk.next_sample()? {
         left = left.saturating_sub(u64::from(sample.size) + size_of::<Cue>() as u64);
-        if sample.number >= track.index.end_sample || left == 0 {
+        if left == 0 {
             break;
         }
         if sample.size > SAMPLE_BYTES_MAX {

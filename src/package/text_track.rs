@@ -96,8 +96,7 @@ pub fn has_text(track: &Track) -> HasText {
         Some(SampleFormat::Wvtt) => 8,
         None => return HasText::No,
     };
-    let first = track.index.segments.first().map_or(0, |first| first.first_sample);
-    let samples = u64::from(track.index.end_sample.saturating_sub(first));
+    let samples = u64::from(track.sample_count().unwrap_or(0));
     match track.index.bytes {
         bytes if bytes <= samples.saturating_mul(gap_bytes) => HasText::No,
         bytes if bytes <= SHORT_BYTES => HasText::Unknown,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     cmaf, cues,
     frame_rate::frame_rate,
-    presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
+    presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Sizes, Video},
     protection, roles, stills,
 };
 use crate::{
@@ -158,13 +158,16 @@ pub(super) fn describe_track(
         presentation::Segment {
             start: segment.start.unsigned_abs(),
             duration: end.abs_diff(segment.start),
-            bytes: cmaf::segment_len(track, number).unwrap_or(0),
+            bytes: segment_bytes(track, number),
         }
     };
     let segments: Arc<[_]> = (0..count).map(segment).collect();
     let kind = match &track.entry.media {
         codec::Media::Video(video) => {
-            let iframe = |number| IFrame { bytes: cmaf::iframe_len(track, number).unwrap_or(0) };
+            let iframe = |number| {
+                let bytes = cmaf::iframe_len(track, number);
+                IFrame { bytes: bytes.unwrap_or_else(|| segment_bytes(track, number)) }
+            };
             let turned = track.shape.map(|shape| shape.turned()).unwrap_or_default();
             let ((width, height), (h_spacing, v_spacing)) = turned;
             let (primaries, matrix) = video.colour.specified();
@@ -203,11 +206,32 @@ pub(super) fn describe_track(
         is_default,
         roles: roles::roles(track),
         segments,
+        sizes: sizes(track),
         target_duration_min_s: 0,
         protection: None,
-        begins: track.index.segment_start(),
+        begins: track.index.begins,
         kind,
     }
+}
+
+/// How well the index knows the sizes of a track's segments.
+fn sizes(track: &Track) -> Sizes {
+    if !track.index.measured.is_empty() {
+        return Sizes::Exact;
+    }
+    let (index, timescale) = (&track.index, track.timescale);
+    let start = index.segments.first().map_or(0, |first| first.start);
+    let duration_us = presentation::microseconds(index.end.abs_diff(start), timescale);
+    let bits = u128::from(index.bytes) * 8 * 1_000_000;
+    let average = bits.checked_div(u128::from(duration_us)).filter(|average| *average > 0);
+    Sizes::AtMost { average_bits_s: average.and_then(|average| u64::try_from(average).ok()) }
+}
+
+/// The size of a segment with its header; if it is not measured, at most so large: as all that is in the file from
+/// its cut to the next one, of other tracks, too.
+fn segment_bytes(track: &Track, number: usize) -> u64 {
+    let span = || track.segment_span(number).unwrap_or_default();
+    cmaf::segment_len(track, number).unwrap_or_else(|| span().end.saturating_sub(span().start))
 }
 
 /// Language of a track (BCP 47).

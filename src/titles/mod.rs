@@ -32,6 +32,7 @@ pub mod sets;
 pub mod short_file;
 pub mod text_files;
 pub mod texts;
+pub mod walked_segments;
 
 use std::sync::Arc;
 
@@ -39,7 +40,10 @@ use arc_swap::ArcSwapOption;
 
 pub use error::Error;
 
-use self::{artifacts::Artifacts, clips::Clips, growth::IdleLimit, manifest_cache::ManifestCache};
+use self::{
+    artifacts::Artifacts, clips::Clips, growth::IdleLimit, manifest_cache::ManifestCache,
+    walked_segments::WalkedSegments,
+};
 use crate::{background::Background, extent::ResponseMemory, library::Library};
 
 /// The titles of a library, with their artifacts and caches.
@@ -50,6 +54,8 @@ pub struct Titles {
     pub artifacts: ArcSwapOption<Artifacts>,
     /// The cached products of titles.
     pub cache: ManifestCache,
+    /// The segments whose samples were walked.
+    pub walked: WalkedSegments,
     /// The clips of titles.
     pub clips: Arc<Clips>,
     /// The time without a change after which a file without an end counts as complete.
@@ -65,6 +71,8 @@ pub struct CacheBytes {
     pub manifests: u64,
     /// Of the layouts of clips.
     pub clips: u64,
+    /// Of walked segments.
+    pub walks: u64,
 }
 
 impl Titles {
@@ -80,6 +88,8 @@ impl Titles {
         let cache = ManifestCache::new(cache_bytes.manifests);
         let clips =
             Clips::new(Arc::clone(&library), cache_bytes.clips, background.runtime(), memory);
-        Self { library, artifacts: ArcSwapOption::empty(), cache, clips, idle_limit, background }
+        let walked = WalkedSegments::new(cache_bytes.walks);
+        let artifacts = ArcSwapOption::empty();
+        Self { library, artifacts, cache, walked, clips, idle_limit, background }
     }
 }

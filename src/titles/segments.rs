@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Error, opened::Opened, readiness::Waiting};
+use super::{Error, Titles, opened::Opened, readiness::Waiting};
 use crate::{
     extent::{Caching, Content, Extent, Extents, File, ReadAt, ReadError, Source, Validator},
-    movie::{Movie, Track},
+    movie::{Movie, Track, WalkedSegment},
     package::{cmaf, title},
 };
 
@@ -27,16 +27,27 @@ pub enum SegmentFile {
     IFrame(usize),
 }
 
-/// A file of the track with this folder: written at once if the tables are in memory, else in the disk
+/// A file of the track with this folder: written at once if what it is written from is in memory, else in the disk
 /// pool.
 pub async fn content(
+    titles: &Titles,
     opened: &Opened,
     folder: &str,
     file: SegmentFile,
     waiting: Waiting,
 ) -> Result<Content, Error> {
     let track = title::find_track(&opened.movie, folder).ok_or(Error::NotFound)?;
-    let extents = extents(opened, track, file, waiting).await?.ok_or(Error::NotFound)?;
+    let walked = match file {
+        SegmentFile::Media(number) | SegmentFile::IFrame(number) => {
+            titles.walked.segment(opened, track, number, waiting).await?
+        }
+        SegmentFile::Init => None,
+    };
+    let extents = match &walked {
+        Some(walked) => write_walked(opened, track, file, walked)?,
+        None => extents(opened, track, file, waiting).await?,
+    };
+    let extents = extents.ok_or(Error::NotFound)?;
     if let SegmentFile::Media(number) = file {
         announce(&opened.file, track, number, &extents);
     }
@@ -69,12 +80,9 @@ async fn extents(
         }
     }
     waiting.begin().await;
-    let movie = Arc::clone(&opened.movie);
-    // By the place and not the identifier, which several tracks of a broken file can share.
-    let place = movie.tracks.iter().position(|other| std::ptr::eq(other, track));
+    let (movie, place) = (Arc::clone(&opened.movie), opened.place(track));
     let written = opened.file.run_in_pool(move |open| {
-        let track = &movie.tracks[place.expect("a track of this movie")];
-        write(&movie, track, file, &source, &open.blocking_reader())
+        write(&movie, &movie.tracks[place], file, &source, &open.blocking_reader())
     });
     Ok(written.await??)
 }
@@ -98,12 +106,11 @@ fn is_long(track: &Track, file: SegmentFile) -> bool {
     let (SegmentFile::Media(number) | SegmentFile::IFrame(number)) = file else {
         return false;
     };
-    let Some(segment) = track.index.segments.get(number) else {
+    let (Some(measured), Some(end)) = (track.measured(number), track.segment_end(number)) else {
         return false;
     };
-    let end = track.segment_end(number).unwrap_or(segment.first_sample);
-    let samples = end.saturating_sub(segment.first_sample);
-    samples.saturating_add(segment.samples_before()) > INLINE_SAMPLES_MAX
+    let samples = end.saturating_sub(measured.first_sample);
+    samples.saturating_add(measured.samples_before()) > INLINE_SAMPLES_MAX
 }
 
 fn write<R: ReadAt + ?Sized>(
@@ -123,6 +130,23 @@ fn write<R: ReadAt + ?Sized>(
             cmaf::iframe(track, number, source, reader)
         }
         SegmentFile::IFrame(_) => Ok(None),
+    }
+}
+
+/// A segment whose samples are in memory.
+fn write_walked(
+    opened: &Opened,
+    track: &Track,
+    file: SegmentFile,
+    walked: &WalkedSegment,
+) -> Result<Option<Extents>, ReadError> {
+    let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
+    match file {
+        SegmentFile::Media(number) => cmaf::walked_segment(track, number, &source, walked),
+        SegmentFile::IFrame(number) if track.is_video() => {
+            cmaf::walked_iframe(track, number, &source, walked)
+        }
+        SegmentFile::IFrame(_) | SegmentFile::Init => Ok(None),
     }
 }
 

@@ -192,8 +192,9 @@ async fn resource(
     let opened = titles.open_indexed(title, (file, index), start, begun, *waiting).await?;
     let resource = match view {
         View::Progressive => {
+            let opened = titles.progressive(title, opened, *waiting).await?;
             let content = progressive::content(titles, &opened, selection, *waiting).await?;
-            Resource::Content(content)
+            return Ok((Resource::Content(content), Some(opened.timing)));
         }
         View::Track { version, track, file } if !is_other_track(track) => {
             track_file(titles, &opened, (version, track, *file), *waiting).await?
@@ -299,7 +300,7 @@ async fn track_file(
         TrackFile::Media => Product::Media(folder.to_owned()),
         TrackFile::IFrames => Product::IFrames(folder.to_owned()),
         TrackFile::Segment(file) => {
-            let content = segments::content(opened, folder, file, waiting).await?;
+            let content = segments::content(titles, opened, folder, file, waiting).await?;
             return Ok(Resource::Content(content));
         }
         _ => return Err(Error::NotFound),
@@ -327,7 +328,9 @@ async fn set_view(
     }
     match view {
         View::Progressive => {
-            let content = progressive::content(titles, opened, selection, Waiting::Allowed).await?;
+            let waiting = Waiting::Allowed;
+            let opened = titles.progressive(path, opened.clone(), waiting).await?;
+            let content = progressive::content(titles, &opened, selection, waiting).await?;
             Ok(Resource::Content(content))
         }
         _ => view_of_file(site, request, (path, &leading.prefix()), opened).await,

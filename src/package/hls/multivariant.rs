@@ -161,9 +161,12 @@ fn stream_inf<'t>(text: &'t mut String, rate: BitRate, codecs: Option<&str>) -> 
 }
 
 fn bandwidths<'t>(tag: Tag<'t>, rate: BitRate, codecs: Option<&str>) -> Tag<'t> {
-    tag.number("BANDWIDTH", rate.peak)
-        .number("AVERAGE-BANDWIDTH", rate.average)
-        .quoted_if("CODECS", codecs)
+    let tag = tag.number("BANDWIDTH", rate.peak);
+    let tag = match rate.average_is_known {
+        true => tag.number("AVERAGE-BANDWIDTH", rate.average),
+        false => tag,
+    };
+    tag.quoted_if("CODECS", codecs)
 }
 
 /// Adds the video attributes of variants and I-frame playlists. RESOLUTION is the displayed size.

@@ -13,6 +13,10 @@ pub(super) const SAMPLES_MAX: u64 = 4 << 20;
 /// The most seconds with a known file offset: ten hours take 288 KB per track.
 const SECONDS_MAX: usize = 36_000;
 
+/// The most segments that a report reads of a track whose samples are between others in the file, and not in a
+/// table.
+const UNMEASURED_SEGMENTS_MAX: usize = 8;
+
 /// Marks a second in which no sample begins.
 const NO_OFFSET: u64 = u64::MAX;
 
@@ -42,6 +46,8 @@ pub(super) struct Survey {
     pub(super) first_presented: Option<i64>,
     /// Whether this is a text track without cues.
     pub(super) is_without_cues: bool,
+    /// Only so many segments at the beginning were read: the samples of the others are in no table.
+    pub(super) segments: Option<usize>,
     /// Whether the limit ended the pass early.
     pub(super) is_partial: bool,
     /// Offset of the first sample of each second, or [`NO_OFFSET`].
@@ -56,19 +62,17 @@ impl Survey {
         left: &mut u64,
     ) -> Result<Self, ReadError> {
         let mut survey = Self::default();
-        let Some(first) = track.index.segments.first() else {
-            return Ok(survey);
-        };
-        let mut walk = track.walk(source, first);
+        let count = track.index.segments.len();
+        let is_measured = !track.index.measured.is_empty();
+        let surveyed = if is_measured { count } else { count.min(UNMEASURED_SEGMENTS_MAX) };
+        survey.segments = (surveyed < count).then_some(surveyed);
+        let mut walk = track.walk_segments(source, 0..surveyed);
         let (mut run_end, mut last_sync, mut last_duration) = (None, None, None);
-        for _ in first.first_sample..track.index.end_sample {
+        while let Some(sample) = walk.next_sample()? {
             if *left == 0 {
                 survey.is_partial = true;
                 break;
             }
-            let Some(Ok(sample)) = walk.next_sample()? else {
-                break;
-            };
             *left -= 1;
             if sample.is_silence {
                 continue;

@@ -160,23 +160,17 @@ fn scan<R: ReadAt + ?Sized>(
     reader: &R,
     chunks: &mut [Chunk],
 ) -> Result<Option<i64>, ReadError> {
-    let Some(segment) = track.index.segments.first() else {
-        return Ok(None);
-    };
     let (from, until) = (track.timeline.from, track.index.end);
     let raise = i64::from(track.index.raise);
     // Without one shift there is no place in the file to seek to, so that all is one chunk.
     let file_shift = track.file_shift();
-    let mut walk = track.walk(reader, segment);
+    let mut walk = track.walk_from(reader, 0);
     // Frames that are presented before the first key frame refer to missing frames.
     let mut first_decodable = None;
     let mut visible_at_start: Option<i64> = None;
     // The last key frame: the chunk that it starts, and its timestamp.
     let mut key_frame = None;
-    for _ in segment.first_sample..track.index.end_sample {
-        let Some(Ok(sample)) = walk.next_sample()? else {
-            return Err(ReadError::Changed);
-        };
+    while let Some(sample) = walk.next_sample()? {
         let presented = track.timeline.presented(sample.dts, sample.composition);
         let in_file = |time: i64| time.saturating_sub(file_shift.unwrap_or(0));
         let timestamp = in_file(presented);

@@ -184,6 +184,5 @@ fn check_segments(plan: &ChunkPlan, track: Option<&Track>) -> Result<(), Renditi
 }
 
 fn count_frames(track: &Track) -> u32 {
-    let first = track.index.segments.first().map_or(0, |segment| segment.first_sample);
-    track.index.end_sample.saturating_sub(first)
+    track.sample_count().unwrap_or(0)
 }

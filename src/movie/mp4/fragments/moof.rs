@@ -6,9 +6,11 @@ use crate::{
     extent::ReadError,
     movie::{
         FourCc,
-        auxiliary::AuxiliaryRun,
-        boxes::{self, Header},
-        syncs::SyncRuns,
+        mp4::{
+            auxiliary::AuxiliaryRun,
+            boxes::{self, Header},
+            syncs::SyncRuns,
+        },
         window::Window,
     },
 };

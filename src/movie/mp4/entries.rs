@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use super::{
-    FourCc,
-    boxes::{self, Header},
-    codec::{self, DecoderNeeds, SampleEntry},
-    window::Window,
+use super::boxes::{self, Header};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{
+        FourCc,
+        codec::{self, DecoderNeeds, SampleEntry},
+        window::Window,
+    },
 };
-use crate::extent::{ReadAt, ReadError};
 
 /// The longest sample entry that is read, in bytes: parameter sets and colour profiles take a few KiB, and
 /// each track has an entry.

@@ -6,14 +6,15 @@
 use std::num::NonZeroU32;
 
 use super::{
-    Sample, SampleFault,
     auxiliary::{Auxiliary, AuxiliaryTables, AuxiliaryWalk},
     boxes::{self, Header},
     corrections::{CompositionLimits, Corrections},
     syncs::SyncRuns,
-    window::Window,
 };
-use crate::extent::{ReadAt, ReadError};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{Sample, SampleFault, window::Window},
+};
 
 /// The most samples of a track: 60 per second for six days. Reading more would outlast any request.
 pub const SAMPLES_MAX: u32 = 1 << 25;
@@ -97,7 +98,7 @@ pub(super) struct Tables {
 
 /// A position at which a walk over tables resumes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct TablePosition {
+pub(in crate::movie) struct TablePosition {
     /// Decoding time of the next sample.
     pub(super) dts: i64,
     /// Offset of the next sample, unless it is the first of its chunk.

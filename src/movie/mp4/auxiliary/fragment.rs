@@ -5,7 +5,7 @@ use crate::{
     extent::ReadError,
     movie::{
         SampleFault,
-        boxes::{self, Header},
+        mp4::boxes::{self, Header},
         window::Window,
     },
 };

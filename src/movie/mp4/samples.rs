@@ -1,71 +1,25 @@
 //! The samples of a track, from sample tables and from fragments.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
 
 use super::{
-    auxiliary::{Auxiliary, AuxiliaryFault},
-    budget,
+    auxiliary::Auxiliary,
     corrections::Corrections,
     fragments::{FragmentPosition, FragmentWalk, Fragments},
-    pieces::Pieces,
+    pieces::{Piece, Pieces},
     tables::{TablePosition, TableWalk, Tables},
+    timeline::Timeline,
 };
-use crate::extent::{ReadAt, ReadError};
-
-/// One sample (ISO/IEC 14496-12 section 3.1): a video frame, an audio frame, a cue.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Sample {
-    /// Number in the track, from 0.
-    pub number: u32,
-    /// Offset of its bytes in the file.
-    pub offset: u64,
-    /// Size in bytes.
-    pub size: u32,
-    /// Decoding time, in the track's ticks.
-    pub dts: i64,
-    /// Time until the next sample is decoded, in ticks.
-    pub duration: u32,
-    /// Composition offset, in ticks: presentation time minus decoding time.
-    pub composition: i32,
-    /// Whether decoding can start here.
-    pub is_sync: bool,
-    /// Number of its sample entry, from 1; that of the first of equal ones.
-    pub description: u32,
-    /// It is decoded and not shown: another sample at the border of an edit needs it.
-    pub is_hidden: bool,
-    /// It is a frame of [silence](super::Track::silence) in memory, and not in the file.
-    pub is_silence: bool,
-}
-
-/// Why a track ends before its last sample.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum SampleFault {
-    /// A sample is wholly or partly outside the file: an interrupted download or recording.
-    #[error("the file ends before its last sample")]
-    OutsideFile,
-    /// The chunk tables hold fewer samples than the size table.
-    #[error("its size table has more samples than its chunks")]
-    NoChunk,
-    /// A time exceeds the number range.
-    #[error("its times overflow")]
-    TimeOverflows,
-    /// The track has more samples than the work budget allows.
-    #[error("it has too many samples")]
-    TooMany,
-    /// A fragment header exceeds the length limit.
-    #[error("a fragment's header is too long")]
-    FragmentTooLong,
-    /// A fragment is cut short or contradicts itself.
-    #[error("a fragment is invalid")]
-    FragmentInvalid,
-    /// The auxiliary information of an encrypted sample is missing or unusable.
-    #[error(transparent)]
-    Auxiliary(#[from] AuxiliaryFault),
-}
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{Sample, SampleFault, budget},
+};
 
 /// The sample lists of a track: tables, fragments, or tables first and then fragments.
 #[derive(Clone, Debug)]
-pub(super) struct Samples {
+pub(in crate::movie) struct Samples {
     pub(super) tables: Option<Tables>,
     pub(super) fragments: Option<Fragments>,
     /// For each sample entry, the number of the first that is equal to it; `None` if the track has one.
@@ -73,17 +27,15 @@ pub(super) struct Samples {
     /// Number and duration of the last sample, if the file gives it a duration that cannot be meant.
     pub(super) last: Option<(u32, u32)>,
     /// The pieces of the edit list, if it does more than shift the samples.
-    pub(super) pieces: Option<Box<Pieces>>,
+    pub(in crate::movie) pieces: Option<Box<Pieces>>,
 }
 
 /// A position at which a walk can resume. Small, because the index keeps one per segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Position {
+pub(in crate::movie) enum Position {
     /// In the tables.
-    #[expect(private_interfaces, reason = "only to be handed back")]
     Table(TablePosition),
     /// In a fragment.
-    #[expect(private_interfaces, reason = "only to be handed back")]
     Fragment(FragmentPosition),
 }
 
@@ -100,10 +52,36 @@ impl Samples {
     }
 
     /// Approximate memory use beside its own size, in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::movie) fn bytes(&self) -> usize {
         let syncs = self.tables.as_ref().map_or(0, Tables::bytes);
         let restarts = self.fragments.as_ref().map_or(0, |fragments| fragments.restarts.len() * 8);
-        syncs + restarts + self.equal_entries.as_ref().map_or(0, |equal| equal.len())
+        let pieces = self.pieces.as_ref().map_or(0, |pieces| pieces.bytes());
+        syncs + restarts + pieces + self.equal_entries.as_ref().map_or(0, |equal| equal.len())
+    }
+
+    /// The frame of silence, if any piece is silent.
+    pub(in crate::movie) fn silence(&self) -> Option<&Bytes> {
+        self.pieces.as_ref()?.silence()
+    }
+
+    /// When media is shown, in order, in ticks, if it is several pieces.
+    pub(in crate::movie) fn piece_times(&self) -> Vec<Range<i64>> {
+        let pieces = self.pieces.as_ref().map_or(&[][..], |pieces| &pieces.list);
+        let shown = |piece: &Piece| {
+            let duration = piece.media.1.saturating_sub(piece.media.0);
+            piece.start..piece.start.saturating_add(duration).min(piece.end)
+        };
+        let is_several = pieces.len() > 1;
+        pieces.iter().filter(|_| is_several).map(shown).collect()
+    }
+
+    /// What to add to a time in the file to get the presentation time, if it is the same for all samples.
+    pub(in crate::movie) fn file_shift(&self, timeline: &Timeline) -> Option<i64> {
+        match self.pieces.as_ref().map(|pieces| &pieces.list[..]) {
+            None => Some(timeline.shift),
+            Some([piece]) => Some(piece.start.saturating_sub(piece.media.0)),
+            Some(_) => None,
+        }
     }
 
     /// The number of the first sample entry that is equal to this one.
@@ -119,7 +97,7 @@ impl Samples {
 
 /// A walk over the samples in the file in decoding order, from any position.
 #[derive(Debug)]
-pub struct Walk<'a, R: ?Sized> {
+pub(super) struct Walk<'a, R: ?Sized> {
     samples: &'a Samples,
     source: &'a R,
     stage: Stage<'a, R>,
@@ -136,7 +114,7 @@ enum Stage<'a, R: ?Sized> {
 
 impl<'a, R: ReadAt + ?Sized> Walk<'a, R> {
     /// Resumes at a position and reads `span` bytes per table at a time, within `work_left` units of
-    /// [work](super::budget).
+    /// [work](crate::movie::budget).
     pub(super) fn new(
         samples: &'a Samples,
         source: &'a R,

@@ -9,13 +9,14 @@ use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use self::moof::{Parsed, Run, be_u32, parse};
 use super::{
-    Sample, SampleFault,
     auxiliary::{Auxiliary, AuxiliaryRun, Format},
-    budget,
     corrections::{Clock, CompositionLimits, Corrections},
     syncs::{self, SyncRuns},
 };
-use crate::extent::{ReadAt, ReadError};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{Sample, SampleFault, budget},
+};
 
 /// The longest `moof` that is read, in bytes: an hour at 60 frames per second, for muxers that write a
 /// whole movie as one fragment.
@@ -38,7 +39,7 @@ pub(super) struct Defaults {
 
 /// A position at which a walk over fragments can resume.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct FragmentPosition {
+pub(in crate::movie) struct FragmentPosition {
     /// Decoding time at the start of the fragment, unless the fragment declares one.
     pub(super) dts: i64,
     /// The clock of the times that fragments declare.
@@ -46,7 +47,7 @@ pub(super) struct FragmentPosition {
     /// Index of the `moof` in the list.
     pub(super) fragment: u32,
     /// Number of its samples already returned.
-    pub(super) skip: u32,
+    pub(in crate::movie) skip: u32,
     /// Number of the next sample in the track.
     pub(super) sample: u32,
 }

@@ -5,8 +5,10 @@
 
 use std::ops::Range;
 
-use super::{FourCc, window::Window};
-use crate::extent::{ReadAt, ReadError};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{FourCc, window::Window},
+};
 
 /// The most children that are read of one box; no real file has more.
 const CHILDREN_MAX: usize = 4096;
@@ -62,7 +64,7 @@ impl Header {
 }
 
 /// The boxes in a part of a file, up to the first invalid one.
-pub(super) fn children<R: ReadAt + ?Sized>(
+pub(in crate::movie) fn children<R: ReadAt + ?Sized>(
     window: &mut Window<'_, R>,
     within: &Range<u64>,
 ) -> Result<Vec<Header>, ReadError> {

@@ -2,24 +2,28 @@
 
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
-    FourCc, Sample,
     auxiliary::{AuxiliaryTables, Format},
     boxes::{self, Header},
     carried::Carried,
-    codec::SampleEntry,
     corrections::CompositionLimits,
     entries::{self, Chosen, Entries},
     fragments::{Defaults, Fragments},
     macintosh_languages,
     samples::{Samples, Walk},
-    shape::Display,
     tables::Tables,
-    timeline::{Edit, EditList},
+    timeline::{Edit, EditList, Timeline},
     user_data::{self, TrackKind, UserData},
-    window::Window,
 };
-use crate::extent::{ReadAt, ReadError};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{
+        Captions, FourCc, Indexed, Sample, SampleEntry, Track, VideoShape, codec::Media,
+        shape::Display, walk, window::Window,
+    },
+};
 
 /// Read size per table in search of a track's first sample, in bytes.
 const FIRST_BYTES: usize = 512;
@@ -55,6 +59,37 @@ pub(super) struct Head {
     pub(super) chapters: Vec<u32>,
     /// The whole `trak` box.
     pub(super) whole: Range<u64>,
+}
+
+impl Head {
+    /// The track, with its samples indexed.
+    pub(super) fn into_track(self, timeline: Timeline, index: Indexed) -> Track {
+        let Self { id, handler, timescale, language, name, kinds, is_enabled, .. } = self;
+        let Self { display, carried, entry, samples, whole, .. } = self;
+        let shape = match &entry.media {
+            Media::Video(video) => Some(VideoShape::new(&display, video)),
+            _ => None,
+        };
+        Track {
+            id,
+            handler,
+            timescale,
+            language,
+            name,
+            kinds,
+            is_enabled,
+            display: display.fields(&entry.media),
+            carried,
+            shape,
+            entry,
+            timeline,
+            index,
+            captions: Captions::default(),
+            whole,
+            prefix: Bytes::new(),
+            samples: walk::Samples::Boxes(Box::new(samples)),
+        }
+    }
 }
 
 /// An unplayable track: its readable properties and the reason.

@@ -1,8 +1,11 @@
 //! What the headers of a track say that the index itself does not need: the boxes that are written for an
 //! init segment, or for a virtual MP4, repeat it.
 
-use super::{boxes::Header, user_data, window::Window};
-use crate::extent::{ReadAt, ReadError};
+use super::{boxes::Header, user_data};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::window::Window,
+};
 
 /// The most bytes of a sample group box that are read.
 const GROUP_BYTES_MAX: u64 = 512;
@@ -21,7 +24,7 @@ pub struct Carried {
     pub alternate_group: u16,
     /// Volume as 8.8 fixed point.
     pub volume: u16,
-    /// Name in `hdlr` (section 8.4.3): often that of a program, while [`Track::name`](super::Track::name) is
+    /// Name in `hdlr` (section 8.4.3): often that of a program, while [`Track::name`](crate::movie::Track::name) is
     /// for people.
     pub handler_name: String,
     /// How many samples before an audio sample a decoder needs for it, as a negative number: the `roll`
@@ -54,7 +57,7 @@ impl Carried {
     }
 
     /// Approximate memory use of the texts, in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::movie) fn bytes(&self) -> usize {
         self.handler_name.len()
     }
 }

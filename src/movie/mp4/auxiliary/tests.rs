@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::movie::{SampleFault, boxes};
+use crate::movie::{SampleFault, mp4::boxes};
 
 const CENC: Format = Format { scheme: FourCc(*b"cenc"), is_protected: true, iv_bytes: 8 };
 const CBCS: Format = Format { scheme: FourCc(*b"cbcs"), is_protected: true, iv_bytes: 0 };

@@ -3,12 +3,13 @@
 use encoding_rs::MACINTOSH;
 
 use super::{
-    FourCc,
     boxes::{self, Header},
     handler_name,
-    window::Window,
 };
-use crate::extent::{ReadAt, ReadError};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{FourCc, window::Window},
+};
 
 /// The longest string, in bytes; longer ones are cut.
 const STRING_BYTES_MAX: u64 = 256;

@@ -16,8 +16,11 @@ pub(super) use self::{
     fragment::AuxiliaryRun,
     tables::{AuxiliaryTables, AuxiliaryWalk},
 };
-use super::{FourCc, boxes::Header, codec::Encryption, window::Window};
-use crate::extent::{ReadAt, ReadError};
+use super::boxes::Header;
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{FourCc, codec::Encryption, window::Window},
+};
 
 /// Why segments cannot carry an encrypted track.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

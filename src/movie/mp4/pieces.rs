@@ -15,10 +15,15 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 
 use super::{
-    Auxiliary, Corrections, Sample, SampleFault, Timeline,
+    auxiliary::Auxiliary,
+    corrections::Corrections,
     samples::{Position, Samples, Walk},
+    timeline::Timeline,
 };
-use crate::extent::{ReadAt, ReadError};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{Sample, SampleFault},
+};
 
 /// Ticks per second that a track with samples that are not shown has at least: 600 such samples, ten
 /// seconds at 60 frames per second, take a millisecond. Browsers count in microseconds.
@@ -41,7 +46,7 @@ pub(super) enum Kind {
 
 /// The pieces of a track.
 #[derive(Clone, Debug)]
-pub(super) struct Pieces {
+pub(in crate::movie) struct Pieces {
     /// In order of presentation, none without samples.
     pub(super) list: Box<[Piece]>,
     pub(super) kind: Kind,
@@ -228,7 +233,7 @@ pub(super) fn times(sample: &Sample, scale: NonZeroU32) -> (i64, i64, i64) {
 
 /// A walk over a track's presented samples in decoding order: those of the file, or those of its pieces.
 #[derive(Debug)]
-pub struct PieceWalk<'a, R: ?Sized> {
+pub(in crate::movie) struct PieceWalk<'a, R: ?Sized> {
     samples: &'a Samples,
     source: &'a R,
     span: usize,
@@ -241,8 +246,8 @@ pub struct PieceWalk<'a, R: ?Sized> {
 
 impl<'a, R: ReadAt + ?Sized> PieceWalk<'a, R> {
     /// Resumes at the position of the sample with this number, and reads `span` bytes per table at a time,
-    /// within `work_left` units of [work](super::budget).
-    pub(super) fn new(
+    /// within `work_left` units of [work](crate::movie::budget).
+    pub(in crate::movie) fn new(
         samples: &'a Samples,
         source: &'a R,
         (position, number): (Position, u32),

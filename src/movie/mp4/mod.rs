@@ -2,22 +2,54 @@
 
 use std::{collections::VecDeque, num::NonZeroU32, ops::Range, sync::Arc};
 
-use super::{
-    Chapters, FourCc, LeftOut, Movie, MovieRefused, Track,
-    arrange::index_edited,
-    boxes::{self, Header},
-    budget::Budget,
-    captions,
-    codec::Codec,
+mod arrange;
+mod auxiliary;
+mod boxes;
+mod carried;
+mod corrections;
+mod entries;
+mod fragments;
+mod handler_name;
+mod index;
+mod macintosh_languages;
+mod pieces;
+mod restarts;
+mod samples;
+mod syncs;
+mod tables;
+mod timeline;
+mod track;
+mod user_data;
+
+pub use self::{
+    auxiliary::{Auxiliary, AuxiliaryFault},
+    boxes::Header,
+    carried::Carried,
     corrections::Corrections,
-    cuts::{Cuts, Near},
+    timeline::{EditSummary, Timeline},
+    user_data::TrackKind,
+};
+pub(super) use self::{
+    boxes::children,
+    pieces::PieceWalk,
+    samples::{Position, Samples},
+};
+
+use self::{
+    arrange::index_edited,
     fragments::Defaults,
     index::Lead,
-    leading,
-    matrix::Matrix,
     restarts::Restarts,
     timeline::TimeBase,
-    track::{self, Head, Shared},
+    track::{Head, Shared},
+};
+use super::{
+    Chapters, Codec, Container, FourCc, LeftOut, Movie, MovieRefused, Mp4, Track,
+    budget::Budget,
+    captions,
+    cuts::{Cuts, Near},
+    leading,
+    matrix::Matrix,
     window::Window,
 };
 use crate::extent::{ReadAt, ReadError};
@@ -137,17 +169,20 @@ pub(super) fn read<R: ReadAt + ?Sized>(
             protection.push(bytes.into());
         }
     }
-    Ok(Ok(Movie {
+    let mp4 = Mp4 {
         brand: top.brand,
-        timescale,
         timescale_is_missing: declared == 0,
+        moov,
+        mdat: top.mdat,
+        fragments: moofs.len(),
+    };
+    Ok(Ok(Movie {
+        container: Container::Mp4(mp4),
+        timescale,
         tracks,
         left_out,
         protection,
         chapters,
-        moov,
-        mdat: top.mdat,
-        fragments: moofs.len(),
         file_len: source.len(),
         has_end: if moofs.is_empty() { !top.is_cut } else { top.has_mfra },
     }))
@@ -362,7 +397,7 @@ fn index_tracks<R: ReadAt + ?Sized>(
                     late_start: is_apart.then_some(late),
                     ..index.corrections
                 };
-                tracks.push((place, Track::new(head, timeline, index)));
+                tracks.push((place, head.into_track(timeline, index)));
             }
             Err(fault) => left_out.push(LeftOut {
                 id: head.id,

@@ -5,8 +5,11 @@
 
 use std::num::NonZeroU32;
 
-use super::{budget::Budget, samples::Walk, track::Head};
-use crate::extent::{ReadAt, ReadError};
+use super::{samples::Walk, track::Head};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::budget::Budget,
+};
 
 /// Read size per table in the pass over a track, in bytes.
 const PASS_BYTES: usize = 64 * 1024;

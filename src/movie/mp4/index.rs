@@ -6,15 +6,21 @@
 use std::num::NonZeroU32;
 
 use super::{
-    Auxiliary, AuxiliaryFault, Sample, SampleFault,
-    budget::Budget,
+    auxiliary::{Auxiliary, AuxiliaryFault},
     corrections::Corrections,
-    cuts::{Cuts, NextCut},
     pieces::PieceWalk,
     samples::{Position, Samples},
     timeline::Timeline,
 };
-use crate::extent::{ReadAt, ReadError};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{
+        Indexed, Sample, SampleFault,
+        budget::Budget,
+        cuts::{Cuts, NextCut},
+        segment::{Measured, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Totalling},
+    },
+};
 
 /// Read size per table in a pass over the whole track, in bytes.
 const PASS_BYTES: usize = 64 * 1024;
@@ -25,122 +31,6 @@ pub(super) const PIECE_BYTES: usize = 4096;
 /// The latest presentation time, in ticks: beyond any real one, and far enough below `i64::MAX` that sums
 /// of times do not overflow.
 const TIME_MAX: i64 = 1 << 60;
-
-/// The most samples in one segment, because its header lists each: a GOP of eighteen minutes at 60 frames
-/// per second. A longer GOP is cut between sync samples, which harms seeking and not playback.
-pub const SEGMENT_SAMPLES_MAX: u32 = 1 << 16;
-
-/// A segment (ISO/IEC 23000-19 section 7.3.2.3): the position of its samples, and totals that give its
-/// size and duration without another read.
-#[derive(Clone, Copy, Debug)]
-pub struct Segment {
-    /// Start of a walk over its samples.
-    pub(super) position: Position,
-    /// Number of its first sample in the track.
-    pub first_sample: u32,
-    /// Presentation time of its first sample, in ticks; never negative.
-    pub start: i64,
-    /// Total size of its samples.
-    pub payload_bytes: u64,
-    /// Size of its first sample.
-    pub first_bytes: u32,
-    /// Size of the auxiliary information of its samples; 0 if they are clear or share one constant IV.
-    pub auxiliary_bytes: u32,
-    /// Size of the auxiliary information of its first sample.
-    pub first_auxiliary_bytes: u8,
-    /// Properties that its samples share.
-    pub shape: Shape,
-}
-
-impl Segment {
-    /// Number of earlier samples that a walk reads first: those before it in the same fragment.
-    pub fn samples_before(&self) -> u32 {
-        match self.position {
-            Position::Fragment(at) => at.skip,
-            Position::Table(_) => 0,
-        }
-    }
-}
-
-/// Properties that the samples of a segment share, so that a header need not repeat them for each.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Shape {
-    /// All have the same duration.
-    pub equal_durations: bool,
-    /// All have the same size.
-    pub equal_sizes: bool,
-    /// All composition offsets are zero.
-    pub no_compositions: bool,
-    /// The sync samples.
-    pub syncs: Syncs,
-    /// What decoding needs to begin with the segment.
-    pub begins: SegmentStart,
-}
-
-/// What decoding needs to begin with a segment: the type of its stream access point (ISO/IEC 14496-12
-/// section I.2.1).
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum SegmentStart {
-    /// Nothing: the first sample is a sync sample, and all others are presented after it (types 1 and 2).
-    Independent,
-    /// Some samples are presented before the sync sample that the segment begins with, and may refer to the
-    /// segment before: an open GOP (type 3).
-    Leading,
-    /// The segment does not begin with a sync sample.
-    Dependent,
-}
-
-/// The sync samples of a segment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Syncs {
-    /// All of them.
-    All,
-    /// Only the first.
-    First,
-    /// Any other pattern.
-    Some,
-}
-
-/// The index of a track: the result of one pass over its samples.
-#[derive(Clone, Debug)]
-pub struct Indexed {
-    /// Segments in order, none empty.
-    pub segments: Vec<Segment>,
-    /// Number of the sample after the last one in a segment.
-    pub end_sample: u32,
-    /// End of the last sample, in ticks.
-    pub end: i64,
-    /// Decoding time of the first sample of the first segment.
-    pub first_dts: i64,
-    /// Duration that is decoded before the start and not presented, in ticks.
-    pub lead_in: i64,
-    /// Added to every composition offset so that none is negative, in ticks.
-    pub raise: u32,
-    /// Duration of most samples, in ticks.
-    pub usual_duration: u32,
-    /// Number of samples that are presented; without the last, if it is shorter or longer than all others.
-    pub presented_samples: u32,
-    /// Their total duration, in ticks.
-    pub presented_ticks: u64,
-    /// Longest distance between two sync samples, in ticks.
-    pub longest_gop: i64,
-    /// Total size of all samples.
-    pub bytes: u64,
-    /// Whether the auxiliary information lists subsamples.
-    pub has_subsamples: bool,
-    /// What the file says and cannot mean.
-    pub corrections: Corrections,
-    /// Why the track ends early.
-    pub fault: Option<SampleFault>,
-}
-
-impl Indexed {
-    /// What decoding needs to begin with any segment.
-    pub fn segment_start(&self) -> SegmentStart {
-        let starts = self.segments.iter().map(|segment| segment.shape.begins);
-        starts.max().unwrap_or(SegmentStart::Independent)
-    }
-}
 
 /// Why a track has no index.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -268,9 +158,9 @@ struct Pass<'a> {
     timeline: Timeline,
     lead: Lead,
     segments: Vec<Segment>,
+    measured: Vec<Measured>,
     segments_max: usize,
-    /// The open segment, and its first sample.
-    current: Option<(Segment, First)>,
+    current: Option<OpenSegment>,
     next_cut: NextCut<'a>,
     description: Option<u32>,
     has_subsamples: Option<bool>,
@@ -292,17 +182,24 @@ struct Pass<'a> {
     bytes: u64,
     usual: (u32, i64),
     fault: Option<SampleFault>,
-    /// The open segment as of the last presented sample.
-    shown: Option<(usize, Segment)>,
+    /// The open segment as of the last presented sample, and its number.
+    shown: Option<(usize, OpenSegment)>,
 }
 
-/// The first sample of a segment.
+/// A segment to which samples are added.
 #[derive(Clone, Copy)]
-struct First {
-    duration: u32,
-    size: u32,
-    /// When it is presented, in ticks.
-    presented: i64,
+struct OpenSegment {
+    segment: Segment,
+    position: Position,
+    first_sample: u32,
+    totalling: Totalling,
+}
+
+impl OpenSegment {
+    fn measured(&self) -> Measured {
+        let Self { position, first_sample, totalling, .. } = *self;
+        Measured { position, first_sample, totals: totalling.totals }
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -318,6 +215,7 @@ impl<'a> Pass<'a> {
             timeline,
             lead,
             segments: Vec::new(),
+            measured: Vec::new(),
             segments_max,
             current: None,
             next_cut: NextCut::new(cuts, timescale),
@@ -382,7 +280,7 @@ impl<'a> Pass<'a> {
             (self.last, self.last_media_duration) = (Some(*sample), media_duration);
             self.end_before = self.end;
             self.end = self.end.max(ends.min(self.timeline.until.unwrap_or(i64::MAX)));
-            self.shown = self.current.map(|(segment, _)| (self.segments.len(), segment));
+            self.shown = self.current.map(|open| (self.segments.len(), open));
             if presented >= self.timeline.from && !sample.is_hidden {
                 self.presented_samples += 1;
                 self.presented_ticks =
@@ -404,6 +302,7 @@ impl<'a> Pass<'a> {
 
     fn begin_track(&mut self, sample: &Sample, presented: i64) {
         self.segments.clear();
+        self.measured.clear();
         self.current = None;
         self.shown = None;
         self.first_dts = sample.dts;
@@ -425,28 +324,9 @@ impl<'a> Pass<'a> {
     ) {
         let start =
             if self.segments.is_empty() { presented.max(self.timeline.from) } else { presented };
-        let shape = Shape {
-            equal_durations: true,
-            equal_sizes: true,
-            no_compositions: true,
-            syncs: Syncs::All,
-            begins: match sample.is_sync {
-                true => SegmentStart::Independent,
-                false => SegmentStart::Dependent,
-            },
-        };
-        let segment = Segment {
-            position,
-            first_sample: sample.number,
-            start: start.max(0),
-            payload_bytes: 0,
-            first_bytes: sample.size,
-            auxiliary_bytes: 0,
-            first_auxiliary_bytes: 0,
-            shape,
-        };
-        let Sample { duration: first_duration, size, .. } = *sample;
-        self.current = Some((segment, First { duration: first_duration, size, presented }));
+        let segment = Segment { start: start.max(0) };
+        let (first_sample, totalling) = (sample.number, Totalling::new(sample, presented));
+        self.current = Some(OpenSegment { segment, position, first_sample, totalling });
         self.next_cut.advance(segment.start, duration);
     }
 
@@ -455,17 +335,19 @@ impl<'a> Pass<'a> {
         if self.segments.len() + 1 >= self.segments_max {
             return Err(IndexFault::TooManySegments);
         }
-        self.segments.extend(self.current.take().map(|(segment, _)| segment));
+        if let Some(open) = self.current.take() {
+            self.segments.push(open.segment);
+            self.measured.push(open.measured());
+        }
         Ok(())
     }
 
     /// Whether a segment begins with this sample. No segment has zero duration.
     fn is_cut(&self, sample: &Sample, presented: i64) -> bool {
-        let Some((segment, _)) = self.current.filter(|(segment, _)| presented > segment.start)
-        else {
+        let Some(open) = self.current.filter(|open| presented > open.segment.start) else {
             return false;
         };
-        if sample.number - segment.first_sample >= SEGMENT_SAMPLES_MAX {
+        if sample.number - open.first_sample >= SEGMENT_SAMPLES_MAX {
             return true;
         }
         sample.is_sync && self.next_cut.is_reached(presented, sample.duration)
@@ -477,40 +359,19 @@ impl<'a> Pass<'a> {
             return Some(SampleFault::TimeOverflows);
         }
         // The segment is full, and a cut here would leave it without duration.
-        let is_full = self.current.is_some_and(|(segment, _)| {
-            let samples = sample.number - segment.first_sample;
-            samples >= SEGMENT_SAMPLES_MAX && (presented <= segment.start || !is_resumable)
+        let is_full = self.current.is_some_and(|open| {
+            let samples = sample.number - open.first_sample;
+            samples >= SEGMENT_SAMPLES_MAX && (presented <= open.segment.start || !is_resumable)
         });
         is_full.then_some(SampleFault::TooMany)
     }
 
     fn add(&mut self, sample: &Sample, presented: i64, auxiliary_bytes: u8) {
-        let Some((segment, first)) = &mut self.current else {
+        let Some(open) = &mut self.current else {
             return;
         };
-        let is_first = segment.first_sample == sample.number;
-        let shape = &mut segment.shape;
-        shape.equal_durations &= first.duration == sample.duration;
-        shape.equal_sizes &= first.size == sample.size;
-        shape.no_compositions &= sample.composition == 0;
-        let is_leading =
-            presented < first.presented && presented >= self.timeline.from && !sample.is_hidden;
-        if is_leading && shape.begins == SegmentStart::Independent {
-            shape.begins = SegmentStart::Leading;
-        }
-        shape.syncs = match (shape.syncs, is_first, sample.is_sync) {
-            (_, true, true) | (Syncs::All, false, true) => Syncs::All,
-            // Only the second sample distinguishes `All` from `First`.
-            (Syncs::All, false, false) if sample.number == segment.first_sample + 1 => Syncs::First,
-            (Syncs::First, false, false) => Syncs::First,
-            _ => Syncs::Some,
-        };
-        segment.payload_bytes += u64::from(sample.size);
-        // Saturation is out of reach: `SEGMENT_SAMPLES_MAX` times 255 fits.
-        segment.auxiliary_bytes = segment.auxiliary_bytes.saturating_add(auxiliary_bytes.into());
-        if is_first {
-            segment.first_auxiliary_bytes = auxiliary_bytes;
-        }
+        let is_shown = presented >= self.timeline.from && !sample.is_hidden;
+        open.totalling.add(sample, presented, is_shown, auxiliary_bytes);
         self.bytes += u64::from(sample.size);
         self.least_composition = self.least_composition.min(sample.composition);
         // The duration of the majority of samples, if there is one (Boyer and Moore).
@@ -552,9 +413,13 @@ impl<'a> Pass<'a> {
             return Err(IndexFault::Empty);
         };
         self.segments.truncate(count);
-        self.segments.push(last);
-        let mut segments = self.segments;
+        self.segments.push(last.segment);
+        self.measured.truncate(count);
+        self.measured.push(last.measured());
+        let (mut segments, mut measured) = (self.segments, self.measured);
         segments.shrink_to_fit();
+        measured.shrink_to_fit();
+        let begins = measured.iter().map(|segment| segment.totals.shape.begins).max();
         let last_ticks = self.last_media_duration;
         let is_usual = (self.spread.0..=self.spread.1).contains(&last_ticks);
         let (presented_samples, presented_ticks) = match self.presented_samples {
@@ -567,6 +432,7 @@ impl<'a> Pass<'a> {
         Ok(Indexed {
             end: self.end.max(segments.last().map_or(0, |last| last.start.saturating_add(1))),
             segments,
+            measured,
             end_sample: self.end_sample,
             first_dts: self.first_dts,
             lead_in: self.lead_in,
@@ -574,6 +440,7 @@ impl<'a> Pass<'a> {
             usual_duration: self.usual.0,
             presented_samples,
             presented_ticks,
+            begins: begins.unwrap_or(SegmentStart::Independent),
             longest_gop: self.longest_gop,
             bytes: self.bytes,
             has_subsamples: self.has_subsamples == Some(true),

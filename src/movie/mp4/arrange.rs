@@ -9,17 +9,19 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 
 use super::{
-    Corrections, Indexed, Sample, SampleFault, Timeline,
-    budget::Budget,
-    codec::silence::silent_frame,
-    cuts::Cuts,
+    corrections::Corrections,
     index::{IndexFault, IndexedWithRestarts, Lead, PIECE_BYTES, Subject, index},
     pieces::{Kind, Piece, Pieces, TIMESCALE_MIN, times},
     samples::{Position, Samples, Walk},
-    timeline::{EditSummary, Part, TimeBase, longest_gap_s},
+    timeline::{EditSummary, Part, TimeBase, Timeline, longest_gap_s},
     track::Head,
 };
-use crate::extent::{ReadAt, ReadError};
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::{
+        Indexed, Sample, SampleFault, budget::Budget, codec::silence::silent_frame, cuts::Cuts,
+    },
+};
 
 /// Read size per table in a pass over all media, in bytes.
 const PASS_BYTES: usize = 64 * 1024;

@@ -8,8 +8,11 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{boxes::Header, window::Window};
-use crate::extent::{ReadAt, ReadError};
+use super::boxes::Header;
+use crate::{
+    extent::{ReadAt, ReadError},
+    movie::window::Window,
+};
 
 /// The most entries that are read: a day of key frames has 172,800, each with a group before and after it.
 const ENTRIES_MAX: u32 = 1 << 20;
