@@ -62,7 +62,8 @@ pub(super) fn build(track: &TrackEntry, first_frame: &[u8]) -> Result<Vec<u8>, S
 /// AudioSpecificConfig for the identifiers of old files, which name the profile and have no configuration.
 fn old_aac(codec: &str, rate: u32, channels: u16) -> Option<[u8; 2]> {
     const RATES: [u32; 12] = [
-        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
+        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025,
+        8_000,
     ];
     let object_type: u16 = match codec.rsplit('/').next()? {
         "MAIN" => 1,
@@ -81,11 +82,13 @@ fn old_aac(codec: &str, rate: u32, channels: u16) -> Option<[u8; 2]> {
 /// `dOps` from the header of Ogg (RFC 7845 section 5.1), which has other byte order.
 fn opus(header: &[u8]) -> Option<Vec<u8>> {
     let body = header.strip_prefix(b"OpusHead")?;
-    let [_, channels, skip_low, skip_high, a, b, c, d, gain_low, gain_high, family, mapping @ ..] = body
+    let [_, channels, skip_low, skip_high, a, b, c, d, gain_low, gain_high, family, mapping @ ..] =
+        body
     else {
         return None;
     };
-    let mut config = vec![0, *channels, *skip_high, *skip_low, *d, *c, *b, *a, *gain_high, *gain_low];
+    let mut config =
+        vec![0, *channels, *skip_high, *skip_low, *d, *c, *b, *a, *gain_high, *gain_low];
     config.push(*family);
     if *family != 0 {
         // Streams, coupled streams, and one number for each channel.
@@ -190,7 +193,8 @@ fn eac3(packet: &[u8]) -> Option<Vec<u8>> {
     let (mut dependent, mut locations) = (0_u32, 0_u32);
     let mut joc = first.joc;
     let mut rest = packet.get(first.bytes..).unwrap_or_default();
-    while let Some(next) = Substream::parse(rest).filter(|next| next.is_dependent && dependent < 8) {
+    while let Some(next) = Substream::parse(rest).filter(|next| next.is_dependent && dependent < 8)
+    {
         dependent += 1;
         locations |= next.channel_map.map_or(0, locations_of);
         joc = joc.or(next.joc);

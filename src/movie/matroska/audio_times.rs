@@ -167,6 +167,9 @@ mod tests {
         // Without lengths, the time until the next block is divided.
         frames.iter_mut().for_each(|frame| frame.samples = None);
         let times = starts(&frames, clock(), GRID);
-        assert!((0..16).zip(&times).all(|(place, time)| time.abs_diff(1024 * place) <= 24), "{times:?}");
+        assert!(
+            (0..16).zip(&times).all(|(place, time)| time.abs_diff(1024 * place) <= 24),
+            "{times:?}"
+        );
     }
 }

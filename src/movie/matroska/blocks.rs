@@ -91,7 +91,14 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
     /// one eight, and any other element one.
     pub(super) fn new(source: &'r R, start: u64, end: u64, work: u64) -> Self {
         let window = Window::new(source, WINDOW_BYTES);
-        Self { window, end: end.min(source.len()), at: start, cluster: None, work, is_broken: false }
+        Self {
+            window,
+            end: end.min(source.len()),
+            at: start,
+            cluster: None,
+            work,
+            is_broken: false,
+        }
     }
 
     /// The remaining work.
@@ -184,7 +191,8 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
             }
             let Some(first) = Element::read(&mut self.window, self.at)? else { break };
             if first.id == ids::CLUSTER_TIMESTAMP {
-                cluster.time = self.number(&first)?.and_then(|time| i64::try_from(time).ok()).unwrap_or(0);
+                cluster.time =
+                    self.number(&first)?.and_then(|time| i64::try_from(time).ok()).unwrap_or(0);
             }
             let is_skipped = matches!(first.id, ids::CLUSTER_TIMESTAMP | ids::VOID | ids::CRC_32);
             let Some(behind) = first.end().filter(|_| is_skipped) else { break };

@@ -34,20 +34,13 @@ impl Clock {
     }
 
     /// A time of the file, rounded to a tick of the track.
-    pub(super) fn from_file(self, ticks: i64) -> i64 {
+    pub(super) fn ticks(self, ticks: i64) -> i64 {
         let product = i128::from(ticks) * i128::from(self.scale_ns) * self.per_second();
         to_i64(divided(product, i128::from(SECOND_NS)))
     }
 
-    /// The first tick of the track that is not before a time of the file.
-    pub(super) fn from_file_up(self, ticks: i64) -> i64 {
-        let product = i128::from(ticks) * i128::from(self.scale_ns) * self.per_second();
-        let second = i128::from(SECOND_NS);
-        to_i64(-((-product).div_euclid(second)))
-    }
-
     /// A duration in nanoseconds, rounded to a tick of the track.
-    pub(super) fn from_ns(self, ns: i64) -> i64 {
+    pub(super) fn ticks_of_ns(self, ns: i64) -> i64 {
         to_i64(divided(i128::from(ns) * self.per_second(), i128::from(SECOND_NS)))
     }
 
@@ -99,16 +92,15 @@ mod tests {
             (1, 1_000_000, 1_000_500, 1001),
         ] {
             let clock = Clock::of_file(scale_ns);
-            assert_eq!((clock.timescale.get(), clock.from_file(ticks)), (timescale, of_track));
+            assert_eq!((clock.timescale.get(), clock.ticks(ticks)), (timescale, of_track));
         }
     }
 
     #[test]
     fn audio_is_rounded_to_samples() {
         let clock = Clock::of_audio(NonZeroU32::new(44_100).expect("a rate"), 1_000_000);
-        assert_eq!([clock.from_file(23), clock.from_file(-23), clock.from_file(1)], [1014, -1014, 44]);
-        assert_eq!([clock.from_file_up(1), clock.from_file_up(0), clock.from_file_up(-1)], [45, 0, -44]);
-        assert_eq!((clock.rounding(), clock.from_ns(6_500_000)), (23, 287));
-        assert_eq!(clock.from_file(i64::MAX), i64::MAX);
+        assert_eq!([clock.ticks(23), clock.ticks(-23), clock.ticks(1)], [1014, -1014, 44]);
+        assert_eq!((clock.rounding(), clock.ticks_of_ns(6_500_000)), (23, 287));
+        assert_eq!(clock.ticks(i64::MAX), i64::MAX);
     }
 }

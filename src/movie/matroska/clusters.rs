@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     extent::{ReadAt, ReadError},
-    movie::{Sample, index::SEGMENT_SAMPLES_MAX},
+    movie::{SEGMENT_SAMPLES_MAX, Sample},
 };
 
 /// The most work of one walk: a segment of five minutes with ten tracks needs as much.
@@ -57,8 +57,12 @@ pub(super) struct ClusterTrack {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum TrackKind {
     /// How long before its decoding a frame may be presented, in ticks.
-    Video { raise: u32 },
-    Audio { length: FrameLength },
+    Video {
+        raise: u32,
+    },
+    Audio {
+        length: FrameLength,
+    },
 }
 
 /// The clusters of a file, shared by its tracks.
@@ -88,8 +92,14 @@ enum Place {
     Before,
     Inside,
     /// Behind: the time of the next key frame, and the least time of frames presented before it.
-    Leading { key: i64, least: i64, seen: usize },
-    Behind { least: Option<i64> },
+    Leading {
+        key: i64,
+        least: i64,
+        seen: usize,
+    },
+    Behind {
+        least: Option<i64>,
+    },
 }
 
 impl Clusters {
@@ -104,7 +114,7 @@ impl Clusters {
     }
 
     /// The part of the file with the blocks of a segment, and with some of its neighbours' at its borders.
-    pub(super) fn span(&self, segment: usize) -> Option<Range<u64>> {
+    pub(super) fn range(&self, segment: usize) -> Option<Range<u64>> {
         let start = self.cuts.get(segment)?.cluster;
         let later = self.cuts[segment + 1..].iter().map(|cut| cut.cluster);
         let end = later.filter(|cluster| *cluster > start).min().unwrap_or(self.end);
@@ -126,7 +136,9 @@ impl Clusters {
         let tracks = self.tracks.iter().zip(gathered);
         let samples = tracks.map(|(track, gathered)| match track.kind {
             TrackKind::Video { raise } => video_samples(track, raise, &gathered.frames, next),
-            TrackKind::Audio { .. } => audio_samples(track, &gathered.frames, gathered.next.as_ref()),
+            TrackKind::Audio { .. } => {
+                audio_samples(track, &gathered.frames, gathered.next.as_ref())
+            }
         });
         Ok(samples.collect())
     }
@@ -152,7 +164,7 @@ impl Clusters {
     fn times(&self, segment: usize) -> Option<Vec<Range<i64>>> {
         let (cut, next) = (self.cuts.get(segment)?, self.cuts.get(segment + 1));
         let range = |track: &ClusterTrack| {
-            let of = |cut: &Cut| track.clock.from_file(cut.time).saturating_sub(track.shift);
+            let of = |cut: &Cut| track.clock.ticks(cut.time).saturating_sub(track.shift);
             let start = if segment == 0 { i64::MIN } else { of(cut) };
             start..next.map_or(i64::MAX, of)
         };
@@ -195,17 +207,25 @@ impl Clusters {
             if let TrackKind::Video { .. } = self.tracks[track].kind {
                 place = self.place_of(segment, place, &block);
                 if place == Place::Inside {
-                    self.add(&mut walk, track, &block, &(i64::MIN..i64::MAX), &mut gathered[track])?;
+                    self.add(
+                        &mut walk,
+                        track,
+                        &block,
+                        &(i64::MIN..i64::MAX),
+                        &mut gathered[track],
+                    )?;
                 }
             } else {
                 self.add(&mut walk, track, &block, &times[track], &mut gathered[track])?;
             }
             let is_done = |(place, track): (usize, &ClusterTrack)| {
                 let Gathered { next, seen, .. } = &gathered[place];
-                let has_ended = |last: i64| last < times[place].start || seen.is_some_and(|seen| seen >= last);
+                let has_ended =
+                    |last: i64| last < times[place].start || seen.is_some_and(|seen| seen >= last);
                 !track.is_audio() || next.is_some() || track.last.is_some_and(has_ended)
             };
-            if matches!(place, Place::Behind { .. }) && self.tracks.iter().enumerate().all(is_done) {
+            if matches!(place, Place::Behind { .. }) && self.tracks.iter().enumerate().all(is_done)
+            {
                 break;
             }
         }
@@ -219,16 +239,16 @@ impl Clusters {
 
     /// The time of a cluster, in ticks of the file, that has no frames of a segment that ends at this time.
     fn too_late(&self, end: i64) -> i64 {
-        let per_second = self.tracks.first().map_or(1000, |track| track.clock.file_ticks(INTERLEAVING_MS));
+        let per_second =
+            self.tracks.first().map_or(1000, |track| track.clock.file_ticks(INTERLEAVING_MS));
         end.saturating_add(per_second)
     }
 
     /// Where a walk is with a block of the leading video.
     fn place_of(&self, segment: usize, place: Place, block: &Block) -> Place {
-        let is_cut = |cut: &Cut| {
-            block.is_key && cut.cluster == block.cluster && cut.time == block.time
-        };
-        let time = self.tracks[self.leading].clock.from_file(block.time);
+        let is_cut =
+            |cut: &Cut| block.is_key && cut.cluster == block.cluster && cut.time == block.time;
+        let time = self.tracks[self.leading].clock.ticks(block.time);
         match place {
             Place::Before if is_cut(&self.cuts[segment]) => Place::Inside,
             Place::Inside if block.is_key => {
@@ -259,10 +279,10 @@ impl Clusters {
         let track = &self.tracks[place];
         let Some(ranges) = walk.frames(block)? else { return Ok(()) };
         let count = ranges.len();
-        let mut time = track.clock.from_file(block.time);
+        let mut time = track.clock.ticks(block.time);
         let mut is_first = true;
         let duration = block.duration.and_then(|ticks| i64::try_from(ticks).ok());
-        let duration = duration.map(|ticks| track.clock.from_file(ticks));
+        let duration = duration.map(|ticks| track.clock.ticks(ticks));
         for (number, bytes) in ranges.into_iter().enumerate() {
             let samples = track.samples(walk, &bytes)?;
             let is_last = number + 1 == count;
@@ -271,8 +291,10 @@ impl Clusters {
                 is_first,
                 samples,
                 is_key: block.is_key,
-                discard: if is_last { track.clock.from_ns(block.discard_ns) } else { 0 },
-                duration: duration.and_then(|ticks| u32::try_from(ticks).ok()).filter(|_| count == 1),
+                discard: if is_last { track.clock.ticks_of_ns(block.discard_ns) } else { 0 },
+                duration: duration
+                    .and_then(|ticks| u32::try_from(ticks).ok())
+                    .filter(|_| count == 1),
                 bytes,
             };
             gathered.seen = gathered.seen.max(Some(time));
@@ -304,13 +326,20 @@ impl Clusters {
                 return false;
             }
             let first = gathered[place].frames.first();
-            let length = i64::from(first.and_then(|first| first.samples).unwrap_or(track.usual_duration));
+            let length =
+                i64::from(first.and_then(|first| first.samples).unwrap_or(track.usual_duration));
             let start = times[place].start;
             let can_begin = track.first < start && track.last.is_none_or(|last| last >= start);
             let gap = first.map_or(i64::MAX, |first| first.time.saturating_sub(start));
             can_begin && gap.saturating_add(2 * track.clock.rounding()) >= length
         };
-        let short: Vec<usize> = self.tracks.iter().enumerate().filter(|track| is_short(*track)).map(|(place, _)| place).collect();
+        let short: Vec<usize> = self
+            .tracks
+            .iter()
+            .enumerate()
+            .filter(|track| is_short(*track))
+            .map(|(place, _)| place)
+            .collect();
         if short.is_empty() {
             return Ok(());
         }

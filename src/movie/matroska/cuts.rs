@@ -3,13 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{
-    clock::Clock,
-    clusters::Cut,
-    cues,
-    head::Head,
-    hops,
-};
+use super::{clock::Clock, clusters::Cut, cues, head::Head, hops};
 use crate::{
     extent::{ReadAt, ReadError},
     movie::cuts::{Cuts, NextCut},
@@ -75,7 +69,8 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let last_cut = cuts.last().copied().unwrap_or(wanted.first);
     // By their sizes alone, to see how far it is.
     let mut tail = hops::pass(source, last_cut.cluster..end, None, work)?;
-    let is_far = tail.last.last().is_some_and(|last| last.time().saturating_sub(last_cut.time) > hole);
+    let is_far =
+        tail.last.last().is_some_and(|last| last.time().saturating_sub(last_cut.time) > hole);
     if is_far || head.cues.is_none() {
         tail = hops::pass(source, last_cut.cluster..end, leading, work)?;
         filled.append(&mut tail.cuts);
@@ -92,7 +87,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
 /// The cuts at or behind each multiple of the grid, and the first.
 fn on_grid(all: &[Cut], wanted: &Wanted) -> Vec<Cut> {
     let clock = wanted.clock;
-    let presented = |cut: &Cut| clock.from_file(cut.time).saturating_add(wanted.shift);
+    let presented = |cut: &Cut| clock.ticks(cut.time).saturating_add(wanted.shift);
     let mut next = NextCut::new(Cuts::Grid(wanted.grid_ms), clock.timescale);
     let mut cuts = vec![wanted.first];
     let mut start = presented(&wanted.first).max(0);

@@ -176,9 +176,15 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_sign() {
-        assert_eq!((signed(&[0xFF]), signed(&[0x80, 0]), signed(&[])), (Some(-1), Some(-32768), Some(0)));
+        assert_eq!(
+            (signed(&[0xFF]), signed(&[0x80, 0]), signed(&[])),
+            (Some(-1), Some(-32768), Some(0))
+        );
         assert_eq!((signed(&[1; 9]), number(&[1; 9]), number(&[1, 0])), (None, None, Some(256)));
-        assert_eq!((float(&[]), float(&f32::NAN.to_be_bytes()), float(&[0; 3])), (Some(0.0), None, None));
+        assert_eq!(
+            (float(&[]), float(&f32::NAN.to_be_bytes()), float(&[0; 3])),
+            (Some(0.0), None, None)
+        );
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl AacCore {
             31 => 32 + take(6),
             object_type => object_type,
         };
-        let mut rate = |take: &mut dyn FnMut(u32) -> u32| match take(4) {
+        let rate = |take: &mut dyn FnMut(u32) -> u32| match take(4) {
             15 => Some(take(24)),
             index => RATES.get(usize::try_from(index).ok()?).copied(),
         };
@@ -135,7 +135,8 @@ impl AacCore {
             // The object type of the core.
             take(5);
         }
-        Some(Self { object_type, sample_rate, is_short: take(1) == 1 }).filter(|core| core.sample_rate > 0)
+        Some(Self { object_type, sample_rate, is_short: take(1) == 1 })
+            .filter(|core| core.sample_rate > 0)
     }
 }
 
@@ -217,7 +218,9 @@ mod tests {
 
     #[test]
     fn the_core_of_aac_has_its_own_rate() {
-        let core = |bytes: &[u8]| AacCore::parse(bytes).map(|core| (core.object_type, core.sample_rate, core.is_short));
+        let core = |bytes: &[u8]| {
+            AacCore::parse(bytes).map(|core| (core.object_type, core.sample_rate, core.is_short))
+        };
         assert_eq!(core(&[0x12, 0x10]), Some((2, 44_100, false)));
         assert_eq!(core(&[0x11, 0x94]), Some((2, 48_000, true)));
         // Explicit replication: 24 kHz in the core, 48 kHz outside.

@@ -49,7 +49,12 @@ impl Frame {
 }
 
 /// The samples of the leading video, of which the next segment's first is decoded at `next`.
-pub(super) fn video_samples(track: &ClusterTrack, raise: u32, frames: &[Frame], next: Option<i64>) -> Vec<Sample> {
+pub(super) fn video_samples(
+    track: &ClusterTrack,
+    raise: u32,
+    frames: &[Frame],
+    next: Option<i64>,
+) -> Vec<Sample> {
     let presented: Vec<i64> = frames.iter().map(|frame| frame.time).collect();
     let times = video_times::decoding_times(&presented, raise.into(), next);
     let last = frames.iter().max_by_key(|frame| frame.time).and_then(|frame| frame.duration);
@@ -66,12 +71,17 @@ pub(super) fn video_samples(track: &ClusterTrack, raise: u32, frames: &[Frame], 
 }
 
 /// The samples of audio, behind which the frame `next` is.
-pub(super) fn audio_samples(track: &ClusterTrack, frames: &[Frame], next: Option<&Frame>) -> Vec<Sample> {
+pub(super) fn audio_samples(
+    track: &ClusterTrack,
+    frames: &[Frame],
+    next: Option<&Frame>,
+) -> Vec<Sample> {
     let timed = |frame: &Frame| Timed {
         block_time: frame.is_first.then_some(frame.time),
         samples: frame.samples,
     };
-    let next_timed = next.iter().map(|next| Timed { block_time: Some(next.time), samples: next.samples });
+    let next_timed =
+        next.iter().map(|next| Timed { block_time: Some(next.time), samples: next.samples });
     let all: Vec<Timed> = frames.iter().map(timed).chain(next_timed).collect();
     let grid = Grid { origin: track.first, usual: track.usual_duration };
     let times = audio_times::starts(&all, track.clock, grid);
@@ -83,7 +93,8 @@ pub(super) fn audio_samples(track: &ClusterTrack, frames: &[Frame], next: Option
         // A pause behind the segment belongs to none.
         let duration = until_next.filter(|ticks| !is_last || *ticks <= 2 * own).unwrap_or(own);
         let discard = u32::try_from(frame.discard).unwrap_or(0);
-        let duration = if times.len() == number + 1 { duration.saturating_sub(discard) } else { duration };
+        let duration =
+            if times.len() == number + 1 { duration.saturating_sub(discard) } else { duration };
         Sample { dts, duration, is_sync: true, ..frame.sample(track, number) }
     };
     frames.iter().enumerate().map(sample).collect()

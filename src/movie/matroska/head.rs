@@ -142,7 +142,8 @@ impl Head {
         let seeks = ebml::children(&body).filter(|(id, _)| *id == ids::SEEK);
         let position = |(_, seek): (u32, &[u8])| {
             let id = ebml::find_number(seek, ids::SEEK_ID)?;
-            let at = self.segment.start.checked_add(ebml::find_number(seek, ids::SEEK_POSITION)?)?;
+            let at =
+                self.segment.start.checked_add(ebml::find_number(seek, ids::SEEK_POSITION)?)?;
             (id != u64::from(ids::CLUSTER) && at < self.segment.end).then_some(at)
         };
         Ok(seeks.take(SEEKS_MAX).filter_map(position).collect())

@@ -28,7 +28,6 @@ pub(super) const DISCARD_PADDING: u32 = 0x75A2;
 pub(super) const TRACKS: u32 = 0x1654_AE6B;
 pub(super) const TRACK_ENTRY: u32 = 0xAE;
 pub(super) const TRACK_NUMBER: u32 = 0xD7;
-pub(super) const TRACK_UID: u32 = 0x73C5;
 pub(super) const TRACK_TYPE: u32 = 0x83;
 pub(super) const FLAG_ENABLED: u32 = 0xB9;
 pub(super) const FLAG_DEFAULT: u32 = 0x88;
@@ -96,8 +95,6 @@ pub(super) const CUE_TIME: u32 = 0xB3;
 pub(super) const CUE_TRACK_POSITIONS: u32 = 0xB7;
 pub(super) const CUE_TRACK: u32 = 0xF7;
 pub(super) const CUE_CLUSTER_POSITION: u32 = 0xF1;
-pub(super) const CUE_RELATIVE_POSITION: u32 = 0xF0;
-pub(super) const CUE_DURATION: u32 = 0xB2;
 
 pub(super) const TAGS: u32 = 0x1254_C367;
 pub(super) const CHAPTERS: u32 = 0x1043_A770;

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use super::{
     clock::Clock,
     clusters::{ClusterTrack, Clusters, Cut, TrackKind},
-    cuts,
-    entries,
+    cuts, entries,
     frame_lengths::{self, AacCore, FrameLength},
     head::{Head, Info},
     hops,
@@ -19,7 +18,10 @@ use super::{
 };
 use crate::{
     extent::{ReadAt, ReadError},
-    movie::{FourCc, LeftOut, SampleEntry, codec},
+    movie::{
+        FourCc, LeftOut, SampleEntry, SegmentStart,
+        codec::{self, Codec},
+    },
 };
 
 /// The most segments that are walked to find out how much later frames are presented than decoded.
@@ -46,13 +48,14 @@ pub(crate) enum Refused {
 #[derive(Debug)]
 pub(super) struct Index {
     pub(super) head: Head,
-    pub(super) info: Info,
     /// Video and audio that are read in place, in the order of the file and of the clusters' tracks.
     pub(super) tracks: Vec<TrackIndex>,
     /// The subtitles, which have no samples.
     pub(super) subtitles: Vec<TrackEntry>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) clusters: Clusters,
+    /// The numbers of all audio tracks, in the order of the file.
+    pub(super) audio_numbers: Vec<u32>,
 }
 
 /// A track, and where its segments begin.
@@ -76,6 +79,8 @@ pub(super) struct TrackIndex {
     pub(super) first_cut: usize,
     /// Presentation times at which its segments begin, rising.
     pub(super) starts: Vec<i64>,
+    /// What decoding needs to begin with its segments.
+    pub(super) begins: SegmentStart,
 }
 
 /// A track of which the first block is found.
@@ -102,7 +107,10 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let Some(body) = head.tracks.clone() else { return Ok(Err(Refused::NoSegment)) };
     let info = Info::read(source, &head)?;
     let mut left_out = Vec::new();
-    let (subtitles, media) = choose(tracks::read(source, &body)?, &mut left_out);
+    let all = tracks::read(source, &body)?;
+    let audio = all.iter().filter(|track| track.kind == Kind::Audio);
+    let audio_numbers = audio.filter_map(|track| u32::try_from(track.number).ok()).collect();
+    let (subtitles, media) = choose(all, &mut left_out);
     let firsts = probe::first_blocks(source, &media, first_cluster, head.segment.end)?;
     let mut found = Vec::new();
     for (track, first) in media.into_iter().zip(firsts) {
@@ -137,14 +145,11 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let clusters = with_times(source, clusters, &found, &tails)?;
     let tracks = found.into_iter().enumerate();
     let tracks = tracks.map(|(place, found)| found.index(&clusters, place, &tails)).collect();
-    Ok(Ok(Index { head, info, tracks, subtitles, left_out, clusters }))
+    Ok(Ok(Index { head, tracks, subtitles, left_out, clusters, audio_numbers }))
 }
 
 /// The subtitles, and the video and audio that are read in place: of video only the leading track.
-fn choose(
-    all: Vec<TrackEntry>,
-    left_out: &mut Vec<LeftOut>,
-) -> (Vec<TrackEntry>, Vec<TrackEntry>) {
+fn choose(all: Vec<TrackEntry>, left_out: &mut Vec<LeftOut>) -> (Vec<TrackEntry>, Vec<TrackEntry>) {
     let is_usable = |track: &TrackEntry| unusable(track).is_none();
     let videos = all.iter().filter(|track| track.kind == Kind::Video && is_usable(track));
     let leading = videos.min_by_key(|track| !track.is_default).map(|track| track.number);
@@ -205,8 +210,10 @@ impl Found {
         };
         let delay = i64::try_from(track.codec_delay_ns).unwrap_or(0);
         let length = FrameLength::of(&track);
-        let by_default =
-            track.default_duration_ns.and_then(|ns| i64::try_from(ns).ok()).map(|ns| clock.from_ns(ns));
+        let by_default = track
+            .default_duration_ns
+            .and_then(|ns| i64::try_from(ns).ok())
+            .map(|ns| clock.ticks_of_ns(ns));
         let bytes = &first.frame[..first.frame.len().min(frame_lengths::BYTES_MAX)];
         let own = (!is_video).then(|| length.samples(bytes, first.frame.len() as u64)).flatten();
         let by_default = by_default.and_then(|ticks| u32::try_from(ticks).ok());
@@ -218,11 +225,15 @@ impl Found {
         let cluster_track = ClusterTrack {
             number: track.number,
             clock,
-            shift: clock.from_ns(delay).saturating_neg(),
+            shift: clock.ticks_of_ns(delay).saturating_neg(),
             prefix_bytes,
-            kind: if is_video { TrackKind::Video { raise: 0 } } else { TrackKind::Audio { length } },
+            kind: if is_video {
+                TrackKind::Video { raise: 0 }
+            } else {
+                TrackKind::Audio { length }
+            },
             usual_duration: usual.unwrap_or(0),
-            first: clock.from_file(first.time),
+            first: clock.ticks(first.time),
             last: None,
         };
         Ok(Self { track, entry, first, cluster_track })
@@ -231,8 +242,8 @@ impl Found {
     fn index(self, clusters: &Clusters, place: usize, tails: &[Option<Tail>]) -> TrackIndex {
         let Self { track, entry, first, .. } = self;
         let ClusterTrack { clock, shift, usual_duration, kind, .. } = clusters.tracks[place];
-        let presented = clock.from_file(first.time).saturating_add(shift);
-        let at = |cut: &Cut| clock.from_file(cut.time);
+        let presented = clock.ticks(first.time).saturating_add(shift);
+        let at = |cut: &Cut| clock.ticks(cut.time);
         let cuts = &clusters.cuts;
         // The last cut that is not behind a time.
         let cut_of = |time: i64| cuts.partition_point(|cut| at(cut) <= time).saturating_sub(1);
@@ -266,7 +277,7 @@ impl Found {
             timescale: clock.timescale,
             shift,
             from,
-            first_dts: clock.from_file(first.least),
+            first_dts: clock.ticks(first.least),
             end: end.max(least),
             raise: match kind {
                 TrackKind::Video { raise } => raise,
@@ -275,6 +286,10 @@ impl Found {
             usual_duration,
             first_cut,
             starts,
+            begins: match first.least < first.time {
+                true => SegmentStart::Leading,
+                false => SegmentStart::Independent,
+            },
             track,
             entry,
         }
@@ -287,7 +302,7 @@ fn sample_rate(track: &TrackEntry, entry: &SampleEntry) -> NonZeroU32 {
     let rate = match (&entry.media, of_core) {
         (_, Some(core)) => core.sample_rate,
         // Opus always has 48 kHz.
-        (codec::Media::Audio(audio), None) if entry.codec == codec::Codec::Opus => audio.sample_rate,
+        (codec::Media::Audio(audio), None) if entry.codec == Codec::Opus => audio.sample_rate,
         _ => track.audio.hertz(),
     };
     NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN)
@@ -323,7 +338,8 @@ fn with_times<R: ReadAt + ?Sized>(
     for (track, tail) in clusters.tracks.iter_mut().zip(tails) {
         track.last = tail.map(|tail| tail.last);
         if track.usual_duration == 0 {
-            let seen = tail.and_then(|tail| tail.distance).and_then(|ticks| u32::try_from(ticks).ok());
+            let seen =
+                tail.and_then(|tail| tail.distance).and_then(|ticks| u32::try_from(ticks).ok());
             let guess = if track.is_audio() { 1024 } else { track.clock.timescale.get() / 25 };
             track.usual_duration = seen.unwrap_or(guess).max(1);
         }
@@ -333,7 +349,7 @@ fn with_times<R: ReadAt + ?Sized>(
         return Ok(clusters);
     }
     let usual = i64::from(clusters.tracks[leading].usual_duration);
-    let raise = match codec::reordered_frames(&found[leading].entry) {
+    let raise = match reordered_frames(&found[leading].entry) {
         Some(0) => 0,
         Some(depth) => i64::from(depth) * usual + 1,
         None => measured_raise(source, &clusters)?,
@@ -343,6 +359,16 @@ fn with_times<R: ReadAt + ?Sized>(
     Ok(clusters)
 }
 
+/// The most frames that are decoded before and presented behind another, if the stream tells it.
+fn reordered_frames(entry: &SampleEntry) -> Option<u8> {
+    match (&entry.media, entry.codec) {
+        // They present each frame that they decode.
+        (_, Codec::Av1 | Codec::Vp9 | Codec::Vp8 | Codec::MotionJpeg | Codec::ProRes) => Some(0),
+        (codec::Media::Video(video), _) => video.reordered_frames,
+        _ => None,
+    }
+}
+
 /// The raise that the first segments need.
 fn measured_raise<R: ReadAt + ?Sized>(source: &R, clusters: &Clusters) -> Result<i64, ReadError> {
     let (mut raise, mut bytes) = (0, 0_u64);
@@ -350,7 +376,7 @@ fn measured_raise<R: ReadAt + ?Sized>(source: &R, clusters: &Clusters) -> Result
         if segment > 0 && bytes > MEASURED_BYTES {
             break;
         }
-        let span = clusters.span(segment).unwrap_or_default();
+        let span = clusters.range(segment).unwrap_or_default();
         bytes = bytes.saturating_add(span.end - span.start);
         raise = raise.max(video_times::needed_raise(&clusters.presented(source, segment)?));
     }

@@ -69,7 +69,7 @@ pub(super) fn frames<R: ReadAt + ?Sized>(
         }
         Lacing::Fixed | Lacing::None => {
             let bytes = payload.end - sizes.at;
-            if bytes % (last + 1) != 0 {
+            if !bytes.is_multiple_of(last + 1) {
                 return Ok(None);
             }
             lengths.extend((0..last).map(|_| bytes / (last + 1)));

@@ -22,16 +22,12 @@ mod hops;
 mod ids;
 mod index;
 mod laces;
+mod movie;
 mod probe;
 mod tail;
-#[cfg(test)]
-mod tests;
 mod tracks;
 mod video_entries;
 mod video_settings;
 mod video_times;
 
-pub(super) use self::{
-    clusters::Clusters,
-    index::{Index, Refused, TrackIndex, read},
-};
+pub(super) use self::movie::{is_matroska, read};

@@ -89,7 +89,11 @@ fn colour_boxes(colour: &Colour) -> Vec<u8> {
 }
 
 /// Green, blue, red and white in units of 0.00002, and luminance in units of 0.0001 candela.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the reader has limited them")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the reader has limited them"
+)]
 fn mastering_body(mastering: &Mastering) -> Vec<u8> {
     let mut body = Vec::new();
     for place in [2, 3, 4, 5, 0, 1, 6, 7] {

@@ -117,12 +117,8 @@ impl Colour {
         let point = |id| small(id).unwrap_or(2);
         let levels = small(ids::MAX_CLL).zip(small(ids::MAX_FALL));
         Self {
-            points: [
-                ids::PRIMARIES,
-                ids::TRANSFER_CHARACTERISTICS,
-                ids::MATRIX_COEFFICIENTS,
-            ]
-            .map(point),
+            points: [ids::PRIMARIES, ids::TRANSFER_CHARACTERISTICS, ids::MATRIX_COEFFICIENTS]
+                .map(point),
             is_full_range: match ebml::find_number(colour, ids::RANGE) {
                 Some(1) => Some(false),
                 Some(2) => Some(true),

@@ -22,7 +22,8 @@ pub(super) fn decoding_times(presented: &[i64], raise: i64, next: Option<i64>) -
 /// The raise that these frames need: how long before its decoding a frame is presented.
 pub(super) fn needed_raise(presented: &[i64]) -> i64 {
     let times = decoding_times(presented, i64::MAX, None);
-    let early = times.iter().zip(presented).map(|(time, presented)| time.saturating_sub(*presented));
+    let early =
+        times.iter().zip(presented).map(|(time, presented)| time.saturating_sub(*presented));
     early.max().unwrap_or(0).max(0)
 }
 
