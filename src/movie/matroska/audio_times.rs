@@ -76,7 +76,7 @@ pub(super) fn starts(frames: &[Timed], clock: Clock, grid: Grid) -> Vec<i64> {
     let mut times = Vec::with_capacity(frames.len());
     let mut before = i64::MIN;
     for (run, end) in runs.iter().zip(ends) {
-        let begins = run.begins(grid.origin);
+        let begins = run.begins(grid.origin, rounding);
         for elapsed in &elapsed_before[run.first..end] {
             before = begins.saturating_add(*elapsed).max(before);
             times.push(before);
@@ -86,17 +86,18 @@ pub(super) fn starts(frames: &[Timed], clock: Clock, grid: Grid) -> Vec<i64> {
 }
 
 impl Run {
-    /// On the grid if the block times allow it, else in the middle of what they allow.
-    fn begins(&self, origin: i64) -> i64 {
-        let on_grid = self.length.filter(|length| *length > 0).map(|length| {
-            let behind = self.least.saturating_sub(origin).rem_euclid(length.into());
-            match behind {
-                0 => self.least,
-                behind => self.least.saturating_add(i64::from(length) - behind),
-            }
-        });
+    /// On the grid if the block times nearly allow it, else in the middle of what they allow. They may be off by
+    /// a rounding more: ffmpeg rounds the first one, which the codec delays, the other way.
+    fn begins(&self, origin: i64, rounding: i64) -> i64 {
         let middle = self.least.midpoint(self.greatest);
-        on_grid.filter(|time| *time <= self.greatest).unwrap_or(middle)
+        let allowed = self.least.saturating_sub(rounding)..=self.greatest.saturating_add(rounding);
+        let nearest = self.length.filter(|length| *length > 0).map(|length| {
+            let length = i64::from(length);
+            let since = middle.saturating_sub(origin);
+            let frames = since.saturating_add(length / 2).div_euclid(length);
+            origin.saturating_add(frames.saturating_mul(length))
+        });
+        nearest.filter(|time| allowed.contains(time)).unwrap_or(middle)
     }
 }
 

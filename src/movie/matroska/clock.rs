@@ -6,6 +6,7 @@
 use std::num::NonZeroU32;
 
 const SECOND_NS: u64 = 1_000_000_000;
+const MILLISECOND_NS: u64 = 1_000_000;
 
 /// The most ticks a second of a video track: a duration has 32 bits, which is an hour.
 const TIMESCALE_MAX: u64 = 1_000_000;
@@ -44,9 +45,10 @@ impl Clock {
         to_i64(divided(i128::from(ns) * self.per_second(), i128::from(SECOND_NS)))
     }
 
-    /// Half a tick of the file, rounded up to ticks of the track: how far a rounded time can be off.
+    /// How far a rounded time can be off, rounded up to ticks of the track: half a tick of the file, or half a
+    /// millisecond, because files with finer ticks are often copies of others.
     pub(super) fn rounding(self) -> i64 {
-        let product = i128::from(self.scale_ns) * self.per_second();
+        let product = i128::from(self.scale_ns.max(MILLISECOND_NS)) * self.per_second();
         to_i64((product + i128::from(2 * SECOND_NS) - 1) / i128::from(2 * SECOND_NS))
     }
 

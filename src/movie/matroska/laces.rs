@@ -161,7 +161,7 @@ mod tests {
             (&[][..], Lacing::Xiph),
             (&[1, 255], Lacing::Xiph),
             (&[1, 9, 0], Lacing::Xiph),
-            (&[2, 0, 0, 0], Lacing::Fixed),
+            (&[2, 0, 0], Lacing::Fixed),
             (&[1], Lacing::Ebml),
             (&[1, 0x88, 0], Lacing::Ebml),
             (&[2, 0x81, 0x80, 0], Lacing::Ebml),

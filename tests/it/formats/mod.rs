@@ -11,6 +11,7 @@ mod frame_rates; // K6: FRAME-RATE
 mod interlaced; // K11: interlaced video
 mod key_frames; // K1: key frames marked elsewhere than in `stss`
 mod languages; // K12: languages and names
+mod matroska; // Matroska in place
 mod quicktime; // QuickTime movies as MP4
 mod remux_losses; // K10: what remuxing must keep
 mod sample_entries; // K4: several sample entries

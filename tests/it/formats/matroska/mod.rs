@@ -1,0 +1,3 @@
+//! Matroska in place: the frames, times and tracks of files in many forms, as other readers find them.
+
+mod frames;
