@@ -20,6 +20,7 @@ pub mod heads;
 pub mod languages;
 mod leading;
 mod matrix;
+mod matroska;
 pub mod matroska_head;
 pub mod matroska_languages;
 mod mp4;
@@ -209,7 +210,10 @@ impl Movie {
         source: &R,
         grid_ms: NonZeroU32,
     ) -> Result<Result<Self, MovieRefused>, ReadError> {
-        mp4::read(source, grid_ms)
+        match matroska::is_matroska(source)? {
+            true => matroska::read(source, grid_ms),
+            false => mp4::read(source, grid_ms),
+        }
     }
 
     /// Approximate memory use of the index, in bytes.
