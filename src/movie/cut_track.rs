@@ -5,8 +5,8 @@ use std::{num::NonZeroU32, ops::Range, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Captions, Carried, FourCc, Indexed, SampleEntry, SegmentReader, Timeline, Track, TrackKind,
-    VideoShape,
+    Captions, Carried, FourCc, Indexed, SampleEntry, SegmentReader, TextBlocks, Timeline, Track,
+    TrackKind, VideoShape,
     codec::Media,
     shape::Display,
     walk::{Samples, SegmentSamples},
@@ -43,19 +43,36 @@ pub struct CutTrack {
     pub whole: Range<u64>,
     /// Bytes that each sample begins with and that are not in the file.
     pub prefix: Bytes,
-    /// Reads the samples of segments.
-    pub reader: Arc<dyn SegmentReader>,
-    /// The place of the track among those of the reader.
-    pub place: usize,
-    /// The segment of the reader that is the track's first.
-    pub first_segment: usize,
+    /// Where its samples are.
+    pub samples: CutSamples,
+}
+
+/// Where the samples of a track are.
+#[derive(Debug)]
+pub enum CutSamples {
+    /// In segments.
+    Segments {
+        /// Reads them.
+        reader: Arc<dyn SegmentReader>,
+        /// The place of the track among those of the reader.
+        place: usize,
+        /// The segment of the reader that is the track's first.
+        first: usize,
+    },
+    /// Between those of other tracks, as text.
+    Text(TextBlocks),
 }
 
 impl From<CutTrack> for Track {
     fn from(track: CutTrack) -> Self {
         let CutTrack { id, handler, timescale, language, name, kinds, is_enabled, .. } = track;
         let CutTrack { carried, entry, timeline, index, whole, prefix, .. } = track;
-        let CutTrack { reader, place, first_segment: first, .. } = track;
+        let samples = match track.samples {
+            CutSamples::Segments { reader, place, first } => {
+                Samples::Segments(SegmentSamples { reader, place, first })
+            }
+            CutSamples::Text(blocks) => Samples::Text(blocks),
+        };
         let display = Display::new(track.display);
         let shape = match &entry.media {
             Media::Video(video) => Some(VideoShape::new(&display, video)),
@@ -78,7 +95,7 @@ impl From<CutTrack> for Track {
             captions: Captions::default(),
             whole,
             prefix,
-            samples: Samples::Segments(SegmentSamples { reader, place, first }),
+            samples,
         }
     }
 }

@@ -28,6 +28,7 @@ mod orientation;
 mod sample;
 mod segment;
 mod shape;
+mod text_blocks;
 mod walk;
 mod walked;
 mod window;
@@ -40,7 +41,7 @@ pub use self::{
     captions::Captions,
     codec::{FourCc, SampleEntry},
     container::{Container, Matroska, Mp4},
-    cut_track::CutTrack,
+    cut_track::{CutSamples, CutTrack},
     mp4::{
         Auxiliary, AuxiliaryFault, Carried, Corrections, EditSummary, Header, Timeline, TrackKind,
     },
@@ -50,6 +51,7 @@ pub use self::{
         Indexed, Measured, SEGMENT_SAMPLES_MAX, SampleTotals, Segment, SegmentStart, Shape, Syncs,
     },
     shape::VideoShape,
+    text_blocks::{BlockFormat, TextBlock, TextBlocks, TextReader},
     walk::SampleWalk,
     walked::{SegmentReader, WalkedSegment},
 };
@@ -94,6 +96,8 @@ pub enum Chapters {
     Track(Box<Track>),
     /// In a list: the body of `chpl`.
     List(Range<u64>),
+    /// In the index: the start of each in milliseconds, and its title.
+    Known(Vec<(u64, String)>),
 }
 
 /// One track of a movie.
@@ -231,7 +235,10 @@ impl Movie {
         let fragments = self.mp4().map_or(0, |mp4| mp4.fragments) * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
             Some(Chapters::Track(track)) => track_bytes(track),
-            _ => 0,
+            Some(Chapters::Known(known)) => {
+                known.iter().map(|(_, title)| size_of::<(u64, String)>() + title.len()).sum()
+            }
+            Some(Chapters::List(_)) | None => 0,
         };
         size_of::<Self>()
             + self.tracks.iter().map(track_bytes).sum::<usize>()
@@ -280,7 +287,7 @@ impl Track {
     fn boxes(&self) -> Option<&mp4::Samples> {
         match &self.samples {
             Samples::Boxes(samples) => Some(samples),
-            Samples::Segments(_) => None,
+            Samples::Segments(_) | Samples::Text(_) => None,
         }
     }
 

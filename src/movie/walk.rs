@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    Auxiliary, Sample, Timeline, Track,
+    Auxiliary, Sample, TextBlocks, Timeline, Track,
     mp4::{self, PieceWalk},
     walked::{Cursor, SegmentReader, WalkedSegment},
 };
@@ -13,7 +13,7 @@ use crate::extent::{ReadAt, ReadError};
 pub(super) const SEGMENT_BYTES: usize = 2048;
 
 /// A source of any type as one that a trait object can be of.
-struct Borrowed<'a, R: ?Sized>(&'a R);
+pub(super) struct Borrowed<'a, R: ?Sized>(pub(super) &'a R);
 
 impl<R: ReadAt + ?Sized> ReadAt for Borrowed<'_, R> {
     fn len(&self) -> u64 {
@@ -36,6 +36,8 @@ pub(super) enum Samples {
     Boxes(Box<mp4::Samples>),
     /// In segments that have to be read.
     Segments(SegmentSamples),
+    /// Text that is no samples.
+    Text(TextBlocks),
 }
 
 /// The samples of a track in segments.
@@ -67,6 +69,7 @@ impl Samples {
             Self::Boxes(samples) => size_of::<mp4::Samples>() + samples.bytes(),
             Self::Segments(SegmentSamples { reader, place: 0, .. }) => reader.memory_bytes(),
             Self::Segments(_) => 0,
+            Self::Text(blocks) => blocks.header.len(),
         }
     }
 }
@@ -144,6 +147,7 @@ impl Track {
                 cursor: Cursor::default(),
                 count: 0,
             }),
+            Samples::Text(_) => Stage::Empty,
         })
     }
 
@@ -151,7 +155,7 @@ impl Track {
     pub fn walk_again<'a, R: ?Sized>(&self, segment: &'a WalkedSegment) -> SampleWalk<'a, R> {
         SampleWalk(match &self.samples {
             Samples::Segments(samples) => Stage::Walked(segment, samples.place, Cursor::default()),
-            Samples::Boxes(_) => Stage::Empty,
+            Samples::Boxes(_) | Samples::Text(_) => Stage::Empty,
         })
     }
 
@@ -167,7 +171,7 @@ impl Track {
     ) -> Result<Option<WalkedSegment>, ReadError> {
         match &self.samples {
             Samples::Segments(samples) => samples.read(source, segment).map(Some),
-            Samples::Boxes(_) => Ok(None),
+            Samples::Boxes(_) | Samples::Text(_) => Ok(None),
         }
     }
 
@@ -177,7 +181,7 @@ impl Track {
             Samples::Segments(samples) if segment < self.index.segments.len() => {
                 Some(samples.first.saturating_add(segment))
             }
-            Samples::Segments(_) | Samples::Boxes(_) => None,
+            Samples::Segments(_) | Samples::Boxes(_) | Samples::Text(_) => None,
         }
     }
 
@@ -188,7 +192,7 @@ impl Track {
             Samples::Segments(samples) => {
                 Some(samples.reader.span(samples.first.saturating_add(segment)))
             }
-            Samples::Boxes(_) => None,
+            Samples::Boxes(_) | Samples::Text(_) => None,
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod stills;
 pub mod storyboard;
 mod tables;
 pub mod text;
+mod text_blocks;
 pub mod text_track;
 pub mod title;
 mod track_boxes;

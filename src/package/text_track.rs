@@ -89,6 +89,10 @@ fn with_flags(name: &str, flags: &str) -> String {
 
 /// Whether a text track has text, by the sizes of its samples.
 pub fn has_text(track: &Track) -> HasText {
+    if track.text_blocks().is_some() {
+        // Reading them takes a read for each.
+        return HasText::Yes;
+    }
     let gap_bytes: u64 = match cues::format(track) {
         // A length of zero.
         Some(SampleFormat::Tx3g | SampleFormat::QuickTimeText) => 2,

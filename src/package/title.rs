@@ -69,7 +69,7 @@ pub fn pixels(movie: &Movie) -> u32 {
 /// Places of the tracks that can be offered as subtitles.
 pub fn text_tracks(movie: &Movie) -> impl Iterator<Item = usize> {
     let tracks = movie.tracks.iter().enumerate();
-    tracks.filter(|(_, track)| cues::format(track).is_some()).map(|(place, _)| place)
+    tracks.filter(|(_, track)| cues::is_text(track)).map(|(place, _)| place)
 }
 
 /// The offered track with a folder.

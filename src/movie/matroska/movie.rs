@@ -10,8 +10,9 @@ use super::{
 use crate::{
     extent::{ReadAt, ReadError},
     movie::{
-        Carried, Container, Corrections, CutTrack, EditSummary, FourCc, Indexed, LeftOut, Matroska,
-        Movie, MovieRefused, Segment, SegmentReader, Timeline, Track, TrackKind, WalkedSegment,
+        Carried, Container, Corrections, CutSamples, CutTrack, EditSummary, FourCc, Indexed,
+        LeftOut, Matroska, Movie, MovieRefused, Segment, SegmentReader, Timeline, Track, TrackKind,
+        WalkedSegment,
         codec::{Codec, Media, SampleAspect},
     },
 };
@@ -156,9 +157,7 @@ fn to_track(index: TrackIndex, place: usize, reader: &Arc<dyn SegmentReader>) ->
         index: indexed,
         whole: track.whole,
         prefix,
-        reader: Arc::clone(reader),
-        place,
-        first_segment: first_cut,
+        samples: CutSamples::Segments { reader: Arc::clone(reader), place, first: first_cut },
     })
 }
 

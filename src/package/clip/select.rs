@@ -86,7 +86,7 @@ pub(super) fn cut<R: ReadAt + ?Sized>(
     let raise = i64::from(track.index.raise);
     // RFC 7845 section 4.6. The output of other decoders is correct from the second frame on.
     let preroll = if track.entry.codec == Codec::Opus { in_ticks(80, track.timescale) } else { 0 };
-    let is_text = cues::format(track).is_some();
+    let is_text = cues::is_text(track);
     // Samples that are decoded after the last presented one; needed if another presented one follows.
     let mut pending: Vec<Sample> = Vec::new();
     let (mut first_dts, mut first_presented) = (None, i64::MAX);
