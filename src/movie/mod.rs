@@ -56,7 +56,7 @@ pub use self::{
     walked::{SegmentReader, WalkedSegment},
 };
 
-use self::{codec::Codec, segment::Totalling, walk::Samples};
+use self::{codec::Codec, segment::TotalsBuilder, walk::Samples};
 use crate::extent::{ReadAt, ReadError};
 
 /// The boxes in a part of a file.
@@ -310,27 +310,18 @@ impl Track {
         Some(self.index.end_sample.saturating_sub(first.first_sample))
     }
 
-    /// Total size of its samples, or a larger number if the index does not know it.
-    pub fn bytes_at_most(&self) -> u64 {
-        if self.index.bytes > 0 {
-            return self.index.bytes;
-        }
-        let spans = (0..self.index.segments.len()).filter_map(|number| self.segment_span(number));
-        spans.map(|span| span.end.saturating_sub(span.start)).sum()
-    }
-
     /// What its samples in a segment that was read are together, and their number; `None` if it has none there.
     pub fn walked_totals(&self, segment: &WalkedSegment) -> Option<(SampleTotals, u32)> {
         let mut walk = self.walk_again::<[u8]>(segment);
-        let mut totalling: Option<Totalling> = None;
+        let mut builder: Option<TotalsBuilder> = None;
         while let Ok(Some(sample)) = walk.next_sample() {
             let presented = self.timeline.presented(sample.dts, sample.composition);
             let is_shown = presented >= self.timeline.from;
-            totalling
-                .get_or_insert_with(|| Totalling::new(&sample, presented))
+            builder
+                .get_or_insert_with(|| TotalsBuilder::new(&sample, presented))
                 .add(&sample, presented, is_shown, 0);
         }
-        totalling.map(|totalling| (totalling.totals, totalling.count))
+        builder.map(|builder| (builder.totals, builder.count))
     }
 
     /// End of a segment, which is the start of the next, in ticks.

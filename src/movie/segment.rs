@@ -137,7 +137,7 @@ pub struct Indexed {
 
 /// Adds up the samples of a segment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Totalling {
+pub(super) struct TotalsBuilder {
     pub(super) totals: SampleTotals,
     /// Number of samples so far.
     pub(super) count: u32,
@@ -146,7 +146,7 @@ pub(super) struct Totalling {
     first_presented: i64,
 }
 
-impl Totalling {
+impl TotalsBuilder {
     /// Before the first sample of a segment is added.
     pub(super) fn new(first: &Sample, presented: i64) -> Self {
         let shape = Shape {

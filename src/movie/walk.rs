@@ -159,6 +159,14 @@ impl Track {
         })
     }
 
+    /// The number of its samples in a segment that was read.
+    pub fn walked_count(&self, segment: &WalkedSegment) -> usize {
+        match &self.samples {
+            Samples::Segments(samples) => segment.count(samples.place),
+            Samples::Boxes(_) | Samples::Text(_) => 0,
+        }
+    }
+
     /// Reads the samples of a segment, those of other tracks included; `None` if the index has measured them, so
     /// that a [walk](Self::walk_segment) costs little.
     ///
@@ -194,6 +202,33 @@ impl Track {
             }
             Samples::Boxes(_) | Samples::Text(_) => None,
         }
+    }
+}
+
+impl Track {
+    /// How many bytes the file has for a segment that the index has not measured, of all tracks. Segments that
+    /// begin in one cluster share its bytes by their durations.
+    pub fn segment_bytes_in_file(&self, segment: usize) -> u64 {
+        let Some(span) = self.segment_span(segment) else { return 0 };
+        let shares = |other: &usize| self.segment_span(*other).is_some_and(|it| it == span);
+        let first = (0..segment).rev().take_while(shares).last().unwrap_or(segment);
+        let count = self.index.segments.len();
+        let last = (segment + 1..count).take_while(shares).last().unwrap_or(segment);
+        let start = |number: usize| self.index.segments.get(number).map_or(0, |it| it.start);
+        let end = |number: usize| self.segment_end_time(number).unwrap_or(0);
+        let own = u128::from(end(segment).abs_diff(start(segment)));
+        let all = u128::from(end(last).abs_diff(start(first))).max(1);
+        let bytes = u128::from(span.end.saturating_sub(span.start)) * own;
+        u64::try_from(bytes.div_ceil(all)).unwrap_or(u64::MAX)
+    }
+
+    /// Total size of its samples, or a larger number if the index does not know it.
+    pub fn bytes_at_most(&self) -> u64 {
+        if self.index.bytes > 0 {
+            return self.index.bytes;
+        }
+        let in_file = (0..self.index.segments.len()).map(|it| self.segment_bytes_in_file(it));
+        in_file.fold(0, u64::saturating_add)
     }
 }
 

@@ -148,7 +148,7 @@ pub fn samples_span(segment: &Extents) -> Option<Range<u64>> {
 pub fn next_samples_span(track: &Track, number: usize, span: &Range<u64>) -> Option<Range<u64>> {
     let next = number.checked_add(1)?;
     if let Some(span) = track.segment_span(next) {
-        return Some(span);
+        return Some(span).filter(|span| !span.is_empty());
     }
     let bytes = |number: usize| track.measured(number).map(|it| it.totals.payload_bytes);
     let (this, next) = (bytes(number)?, bytes(next)?);
@@ -354,10 +354,11 @@ impl Header<'_> {
     /// When the segment is decoded, in ticks of the output.
     fn decoding_time(&self, first: Option<&Sample>) -> i64 {
         let track = self.track;
-        let (start, _) = track.output_times();
+        let (start, media_time) = track.output_times();
         let Some(first) = first else {
-            // Without a sample: when it would be presented.
-            return track.index.segments.get(self.number).map_or(0, |segment| segment.start);
+            // Without a sample: as if one were presented when the segment begins.
+            let segment = track.index.segments.get(self.number);
+            return segment.map_or(0, |segment| segment.start.saturating_add(media_time));
         };
         let delay = if self.layout.is_iframe { composition(track, first) } else { 0 };
         let since = first.dts.saturating_sub(track.index.first_dts);

@@ -23,6 +23,7 @@ pub mod protection;
 pub mod renditions;
 pub mod roles;
 mod shifted;
+mod size_bounds;
 pub mod stills;
 pub mod storyboard;
 mod tables;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    cmaf, cues,
+    cues,
     frame_rate::frame_rate,
     presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Sizes, Video},
-    protection, roles, stills,
+    protection, roles, size_bounds, stills,
 };
 use crate::{
     extent::disk::Version,
@@ -158,16 +158,13 @@ pub(super) fn describe_track(
         presentation::Segment {
             start: segment.start.unsigned_abs(),
             duration: end.abs_diff(segment.start),
-            bytes: segment_bytes(track, number),
+            bytes: size_bounds::segment_bytes(track, number),
         }
     };
     let segments: Arc<[_]> = (0..count).map(segment).collect();
     let kind = match &track.entry.media {
         codec::Media::Video(video) => {
-            let iframe = |number| {
-                let bytes = cmaf::iframe_len(track, number);
-                IFrame { bytes: bytes.unwrap_or_else(|| segment_bytes(track, number)) }
-            };
+            let iframe = |number| IFrame { bytes: size_bounds::iframe_bytes(track, number) };
             let turned = track.shape.map(|shape| shape.turned()).unwrap_or_default();
             let ((width, height), (h_spacing, v_spacing)) = turned;
             let (primaries, matrix) = video.colour.specified();
@@ -223,15 +220,8 @@ fn sizes(track: &Track) -> Sizes {
     let start = index.segments.first().map_or(0, |first| first.start);
     let duration_us = presentation::microseconds(index.end.abs_diff(start), timescale);
     let bits = u128::from(index.bytes) * 8 * 1_000_000;
-    let average = bits.checked_div(u128::from(duration_us)).filter(|average| *average > 0);
-    Sizes::AtMost { average_bits_s: average.and_then(|average| u64::try_from(average).ok()) }
-}
-
-/// The size of a segment with its header; if it is not measured, at most so large: as all that is in the file from
-/// its cut to the next one, of other tracks, too.
-fn segment_bytes(track: &Track, number: usize) -> u64 {
-    let span = || track.segment_span(number).unwrap_or_default();
-    cmaf::segment_len(track, number).unwrap_or_else(|| span().end.saturating_sub(span().start))
+    let average = bits.div_ceil(u128::from(duration_us.max(1)));
+    Sizes::AtMost { average_bits_s: u64::try_from(average).ok().filter(|average| *average > 0) }
 }
 
 /// Language of a track (BCP 47).

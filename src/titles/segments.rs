@@ -38,13 +38,14 @@ pub async fn content(
 ) -> Result<Content, Error> {
     let track = title::find_track(&opened.movie, folder).ok_or(Error::NotFound)?;
     let walked = match file {
+        SegmentFile::IFrame(_) if !track.is_video() => return Err(Error::NotFound),
         SegmentFile::Media(number) | SegmentFile::IFrame(number) => {
             titles.walked.segment(opened, track, number, waiting).await?
         }
         SegmentFile::Init => None,
     };
-    let extents = match &walked {
-        Some(walked) => write_walked(opened, track, file, walked)?,
+    let extents = match walked {
+        Some(walked) => walked_extents(opened, track, file, walked, waiting).await?,
         None => extents(opened, track, file, waiting).await?,
     };
     let extents = extents.ok_or(Error::NotFound)?;
@@ -133,18 +134,35 @@ fn write<R: ReadAt + ?Sized>(
     }
 }
 
-/// A segment whose samples are in memory.
-fn write_walked(
+/// A segment whose samples are in memory: written at once if they are few, else on a thread for computing.
+async fn walked_extents(
     opened: &Opened,
     track: &Track,
     file: SegmentFile,
+    walked: Arc<WalkedSegment>,
+    waiting: Waiting,
+) -> Result<Option<Extents>, Error> {
+    let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
+    if track.walked_count(&walked) <= INLINE_SAMPLES_MAX as usize {
+        return Ok(write_walked(track, file, &source, &walked)?);
+    }
+    waiting.begin().await;
+    let (movie, place) = (Arc::clone(&opened.movie), opened.place(track));
+    let written =
+        opened.file.compute(move |_| write_walked(&movie.tracks[place], file, &source, &walked));
+    Ok(written.await??)
+}
+
+fn write_walked(
+    track: &Track,
+    file: SegmentFile,
+    source: &Arc<dyn Source>,
     walked: &WalkedSegment,
 ) -> Result<Option<Extents>, ReadError> {
-    let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
     match file {
-        SegmentFile::Media(number) => cmaf::walked_segment(track, number, &source, walked),
+        SegmentFile::Media(number) => cmaf::walked_segment(track, number, source, walked),
         SegmentFile::IFrame(number) if track.is_video() => {
-            cmaf::walked_iframe(track, number, &source, walked)
+            cmaf::walked_iframe(track, number, source, walked)
         }
         SegmentFile::IFrame(_) | SegmentFile::Init => Ok(None),
     }

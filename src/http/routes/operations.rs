@@ -159,8 +159,11 @@ fn caches(site: &Site) -> Vec<CacheUse> {
     let titles = &site.titles;
     let artifacts = titles.artifacts.load();
     let artifacts = artifacts.as_ref().map(|artifacts| used("artifact", &artifacts.lookups));
-    let caches =
-        [used("index", &titles.library.indices.lookups), used("manifest", &titles.cache.lookups)];
+    let caches = [
+        used("index", &titles.library.indices.lookups),
+        used("manifest", &titles.cache.lookups),
+        used("walk", &titles.walked.lookups),
+    ];
     caches.into_iter().chain(artifacts).collect()
 }
 

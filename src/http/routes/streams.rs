@@ -246,6 +246,8 @@ async fn has_source_poster(
     index: &Index,
 ) -> Result<bool, Error> {
     match index {
+        // Audio in Matroska may have cover art attached, which ffmpeg finds.
+        Ok(movie) if movie.mp4().is_none() => Ok(movie.leading_video().is_none()),
         Ok(movie) => Ok(facts::has_cover(file, movie).await?),
         Err(refused) => Ok(remux::lacks_video(titles, title, (file, refused)).await?),
     }

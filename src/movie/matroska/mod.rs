@@ -9,6 +9,7 @@
 mod audio_entries;
 mod audio_times;
 mod blocks;
+mod chapters;
 mod clock;
 mod clusters;
 mod cues;

@@ -3,6 +3,7 @@
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
+    chapters,
     clusters::Clusters,
     index::{self, Index, Refused, TrackIndex},
     tracks::{Kind, TrackEntry},
@@ -10,9 +11,9 @@ use super::{
 use crate::{
     extent::{ReadAt, ReadError},
     movie::{
-        Carried, Container, Corrections, CutSamples, CutTrack, EditSummary, FourCc, Indexed,
-        LeftOut, Matroska, Movie, MovieRefused, Segment, SegmentReader, Timeline, Track, TrackKind,
-        WalkedSegment,
+        Carried, Chapters, Container, Corrections, CutSamples, CutTrack, EditSummary, FourCc,
+        Indexed, LeftOut, Matroska, Movie, MovieRefused, Segment, SegmentReader, Timeline, Track,
+        TrackKind, WalkedSegment,
         codec::{Codec, Media, SampleAspect},
     },
 };
@@ -45,7 +46,11 @@ pub(in crate::movie) fn read<R: ReadAt + ?Sized>(
     grid_ms: NonZeroU32,
 ) -> Result<Result<Movie, MovieRefused>, ReadError> {
     Ok(match index::read(source, grid_ms)? {
-        Ok(index) => to_movie(index, source.len()),
+        Ok(index) => {
+            let known = chapters::read(source, &index.head.chapters)?;
+            let chapters = (!known.is_empty()).then_some(Chapters::Known(known));
+            to_movie(index, source.len()).map(|movie| Movie { chapters, ..movie })
+        }
         Err(refused) => {
             let left_out = match &refused {
                 Refused::NoTrack(left_out) if !left_out.is_empty() => left_out.clone(),

@@ -18,7 +18,7 @@ use crate::{
         Indexed, Sample, SampleFault,
         budget::Budget,
         cuts::{Cuts, NextCut},
-        segment::{Measured, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Totalling},
+        segment::{Measured, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, TotalsBuilder},
     },
 };
 
@@ -192,13 +192,13 @@ struct OpenSegment {
     segment: Segment,
     position: Position,
     first_sample: u32,
-    totalling: Totalling,
+    builder: TotalsBuilder,
 }
 
 impl OpenSegment {
     fn measured(&self) -> Measured {
-        let Self { position, first_sample, totalling, .. } = *self;
-        Measured { position, first_sample, totals: totalling.totals }
+        let Self { position, first_sample, builder, .. } = *self;
+        Measured { position, first_sample, totals: builder.totals }
     }
 }
 
@@ -325,8 +325,8 @@ impl<'a> Pass<'a> {
         let start =
             if self.segments.is_empty() { presented.max(self.timeline.from) } else { presented };
         let segment = Segment { start: start.max(0) };
-        let (first_sample, totalling) = (sample.number, Totalling::new(sample, presented));
-        self.current = Some(OpenSegment { segment, position, first_sample, totalling });
+        let (first_sample, builder) = (sample.number, TotalsBuilder::new(sample, presented));
+        self.current = Some(OpenSegment { segment, position, first_sample, builder });
         self.next_cut.advance(segment.start, duration);
     }
 
@@ -371,7 +371,7 @@ impl<'a> Pass<'a> {
             return;
         };
         let is_shown = presented >= self.timeline.from && !sample.is_hidden;
-        open.totalling.add(sample, presented, is_shown, auxiliary_bytes);
+        open.builder.add(sample, presented, is_shown, auxiliary_bytes);
         self.bytes += u64::from(sample.size);
         self.least_composition = self.least_composition.min(sample.composition);
         // The duration of the majority of samples, if there is one (Boyer and Moore).

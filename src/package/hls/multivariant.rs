@@ -58,8 +58,9 @@ pub fn multivariant(presentation: &Presentation) -> String {
     // Video without audio has variants as well.
     let no_audio = audio.is_empty().then_some(None);
     for group in audio.iter().map(Some).chain(no_audio) {
-        let group_rate = group.map(Group::bit_rate).unwrap_or_default().and(subtitles_rate);
         for (track, video, rate) in &videos {
+            let group_rate = group.map(|group| group.bit_rate_beside(track)).unwrap_or_default();
+            let group_rate = group_rate.and(subtitles_rate);
             let members = group.iter().flat_map(|group| &group.renditions);
             let codecs = codecs([*track].into_iter().chain(members.map(|member| member.track)));
             let tag = stream_inf(&mut text, rate.and(group_rate), codecs.as_deref());

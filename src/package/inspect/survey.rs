@@ -1,5 +1,7 @@
 //! Statistics from one pass over all samples of a track, beyond those that the index keeps.
 
+use std::num::NonZeroU32;
+
 use super::texts;
 use crate::{
     extent::{ReadAt, ReadError},
@@ -135,6 +137,13 @@ impl Survey {
     /// Whether the frame rate is variable: more than one sample in a hundred is uneven.
     pub(super) fn is_variable(&self) -> bool {
         self.uneven * 100 > self.samples
+    }
+
+    /// Bits per second of the samples that were read.
+    pub(super) fn average_bits_s(&self, timescale: NonZeroU32) -> u64 {
+        let bits = u128::from(self.bytes) * 8 * u128::from(timescale.get());
+        let average = bits.checked_div(u128::from(self.duration.unsigned_abs())).unwrap_or(0);
+        u64::try_from(average).unwrap_or(u64::MAX)
     }
 
     /// Average length of a contiguous run, in bytes.

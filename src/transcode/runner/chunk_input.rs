@@ -57,7 +57,11 @@ impl JobRunner {
             });
         }
         if title.movie.mp4().is_none() {
-            return Err(Failure::permanent("its video has too few key frames to be transcoded"));
+            let is_stripped = !stills::track(&title.movie)?.prefix.is_empty();
+            return Err(Failure::permanent(match is_stripped {
+                true => "the headers of its frames are compressed; such video is not transcoded",
+                false => "its video has too few key frames to be transcoded",
+            }));
         }
         Ok(ChunkInput {
             name: FILE,
