@@ -1,6 +1,6 @@
 //! The container of a movie: what only inspection, and those that rewrite a file of one kind, need of it.
 
-use super::{FourCc, Movie, Track, mp4::Header};
+use super::{FourCc, Movie, Track, matroska::Attachment, mp4::Header};
 
 /// A container, with what is peculiar to it.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Mp4 {
 pub struct Matroska {
     /// Numbers of all audio tracks in file order, playable or not: ffmpeg counts them so.
     pub audio_numbers: Vec<u32>,
+    /// Files in the file: covers, fonts.
+    pub attachments: Vec<Attachment>,
 }
 
 impl Movie {

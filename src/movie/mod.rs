@@ -42,6 +42,7 @@ pub use self::{
     codec::{FourCc, SampleEntry},
     container::{Container, Matroska, Mp4},
     cut_track::{CutSamples, CutTrack},
+    matroska::Attachment,
     mp4::{
         Auxiliary, AuxiliaryFault, Carried, Corrections, EditSummary, Header, Timeline, TrackKind,
     },

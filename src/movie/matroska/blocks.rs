@@ -27,6 +27,8 @@ const EMPTY_COST: u64 = 8;
 pub(super) struct Cluster {
     /// Offset of the element.
     pub(super) start: u64,
+    /// Offset of its first element.
+    body: u64,
     /// Offset behind it; `None` if its size is unknown.
     end: Option<u64>,
     /// Its time in ticks.
@@ -53,7 +55,7 @@ pub(super) struct Block {
     pub(super) is_key: bool,
     lacing: Lacing,
     /// What follows its header.
-    payload: Range<u64>,
+    pub(super) payload: Range<u64>,
     /// In ticks of the file.
     pub(super) duration: Option<u64>,
     /// What to cut off the end of its last frame, in nanoseconds.
@@ -111,6 +113,15 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
         let Some(end) = self.cluster.and_then(|cluster| cluster.end) else { return false };
         (self.at, self.cluster) = (end, None);
         true
+    }
+
+    /// Moves to an element of the current cluster, by its offset from the first one. False if it has no such.
+    pub(super) fn move_to(&mut self, relative: u64) -> bool {
+        let Some(cluster) = self.cluster else { return false };
+        let limit = cluster.end.unwrap_or(self.end);
+        let at = cluster.body.checked_add(relative).filter(|at| *at < limit);
+        self.at = at.unwrap_or(self.at);
+        at.is_some()
     }
 
     /// The frames of a block, in order. `None` if its sizes contradict it.
@@ -183,7 +194,7 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
     /// Enters a cluster: its time comes first.
     fn enter(&mut self, element: &Element) -> Result<Step, ReadError> {
         let end = element.end().map(|end| end.min(self.end));
-        let mut cluster = Cluster { start: element.start, end, time: 0 };
+        let mut cluster = Cluster { start: element.start, body: element.body, end, time: 0 };
         self.at = element.body;
         for _ in 0..GROUP_ELEMENTS_MAX {
             if self.at >= end.unwrap_or(self.end) {

@@ -52,6 +52,12 @@ impl Clock {
         to_i64((product + i128::from(2 * SECOND_NS) - 1) / i128::from(2 * SECOND_NS))
     }
 
+    /// A time of the file in milliseconds, rounded.
+    pub(super) fn ms(self, ticks: i64) -> i64 {
+        let ns = i128::from(ticks) * i128::from(self.scale_ns);
+        to_i64(divided(ns, MILLISECOND_NS.into()))
+    }
+
     /// A duration in milliseconds, in ticks of the file.
     pub(super) fn file_ticks(self, ms: i64) -> i64 {
         to_i64(i128::from(ms) * 1_000_000 / i128::from(self.scale_ns.max(1)))

@@ -30,6 +30,10 @@ pub(super) struct Cue {
     pub(super) time: i64,
     /// Offset of the cluster in the file.
     pub(super) cluster: u64,
+    /// Offset of the block from the first element of the cluster.
+    pub(super) relative: Option<u64>,
+    /// In ticks of the file.
+    pub(super) duration: Option<u64>,
 }
 
 /// The cues of a track, by time, each time once.
@@ -100,7 +104,13 @@ pub(super) fn each<R: ReadAt + ?Sized>(
                 .and_then(|position| segment.start.checked_add(position))
                 .filter(|cluster| *cluster < segment.end);
             if let (Some(track), Some(cluster)) = (number(ids::CUE_TRACK), place) {
-                take(Cue { track, time, cluster });
+                take(Cue {
+                    track,
+                    time,
+                    cluster,
+                    relative: number(ids::CUE_RELATIVE_POSITION),
+                    duration: number(ids::CUE_DURATION),
+                });
             }
         }
     }

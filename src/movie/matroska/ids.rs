@@ -28,6 +28,7 @@ pub(super) const DISCARD_PADDING: u32 = 0x75A2;
 pub(super) const TRACKS: u32 = 0x1654_AE6B;
 pub(super) const TRACK_ENTRY: u32 = 0xAE;
 pub(super) const TRACK_NUMBER: u32 = 0xD7;
+pub(super) const TRACK_UID: u32 = 0x73C5;
 pub(super) const TRACK_TYPE: u32 = 0x83;
 pub(super) const FLAG_ENABLED: u32 = 0xB9;
 pub(super) const FLAG_DEFAULT: u32 = 0x88;
@@ -95,10 +96,33 @@ pub(super) const CUE_TIME: u32 = 0xB3;
 pub(super) const CUE_TRACK_POSITIONS: u32 = 0xB7;
 pub(super) const CUE_TRACK: u32 = 0xF7;
 pub(super) const CUE_CLUSTER_POSITION: u32 = 0xF1;
+pub(super) const CUE_RELATIVE_POSITION: u32 = 0xF0;
+pub(super) const CUE_DURATION: u32 = 0xB2;
 
 pub(super) const TAGS: u32 = 0x1254_C367;
+pub(super) const TAG: u32 = 0x7373;
+pub(super) const TARGETS: u32 = 0x63C0;
+pub(super) const TAG_TRACK_UID: u32 = 0x63C5;
+pub(super) const SIMPLE_TAG: u32 = 0x67C8;
+pub(super) const TAG_NAME: u32 = 0x45A3;
+pub(super) const TAG_STRING: u32 = 0x4487;
+
 pub(super) const CHAPTERS: u32 = 0x1043_A770;
+pub(super) const EDITION_ENTRY: u32 = 0x45B9;
+pub(super) const EDITION_FLAG_HIDDEN: u32 = 0x45BD;
+pub(super) const EDITION_FLAG_DEFAULT: u32 = 0x45DB;
+pub(super) const CHAPTER_ATOM: u32 = 0xB6;
+pub(super) const CHAPTER_TIME_START: u32 = 0x91;
+pub(super) const CHAPTER_FLAG_HIDDEN: u32 = 0x98;
+pub(super) const CHAPTER_FLAG_ENABLED: u32 = 0x4598;
+pub(super) const CHAPTER_DISPLAY: u32 = 0x80;
+pub(super) const CHAPTER_STRING: u32 = 0x85;
+
 pub(super) const ATTACHMENTS: u32 = 0x1941_A469;
+pub(super) const ATTACHED_FILE: u32 = 0x61A7;
+pub(super) const FILE_NAME: u32 = 0x466E;
+pub(super) const FILE_MEDIA_TYPE: u32 = 0x4660;
+pub(super) const FILE_DATA: u32 = 0x465C;
 
 /// Whether this is an element of a segment itself: a cluster of unknown size ends at it.
 pub(super) fn is_of_segment(id: u32) -> bool {

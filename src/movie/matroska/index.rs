@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 
 use super::{
+    attachments::{self, Attachment},
+    chapters,
     clock::Clock,
     clusters::{ClusterTrack, Clusters, Cut, TrackKind},
     cuts, entries,
@@ -12,7 +14,9 @@ use super::{
     head::{Head, Info},
     hops,
     probe::{self, First},
+    tags,
     tail::Tail,
+    texts::TextTrack,
     tracks::{self, Encoding, Kind, TrackEntry},
     video_times,
 };
@@ -56,6 +60,10 @@ pub(super) struct Index {
     pub(super) clusters: Clusters,
     /// The numbers of all audio tracks, in the order of the file.
     pub(super) audio_numbers: Vec<u32>,
+    pub(super) chapters: Vec<(u64, String)>,
+    pub(super) attachments: Vec<Attachment>,
+    /// The clock of the file.
+    pub(super) clock: Clock,
 }
 
 /// A track, and where its segments begin.
@@ -79,6 +87,8 @@ pub(super) struct TrackIndex {
     pub(super) first_cut: usize,
     /// Presentation times at which its segments begin, rising.
     pub(super) starts: Vec<i64>,
+    /// The bytes of all its frames, if the file tells it.
+    pub(super) bytes: Option<u64>,
     /// What decoding needs to begin with its segments.
     pub(super) begins: SegmentStart,
 }
@@ -143,9 +153,28 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     };
     let tails = all_tails(source, &clusters, &found_cuts.last)?;
     let clusters = with_times(source, clusters, &found, &tails)?;
+    let mut sizes = tags::track_bytes(source, &head.tags)?;
+    // Tags of another file.
+    if sizes.iter().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(*bytes)) > source.len() {
+        sizes.clear();
+    }
     let tracks = found.into_iter().enumerate();
-    let tracks = tracks.map(|(place, found)| found.index(&clusters, place, &tails)).collect();
-    Ok(Ok(Index { head, tracks, subtitles, left_out, clusters, audio_numbers }))
+    let tracks = tracks.map(|(place, found)| {
+        let of_track = sizes.iter().find(|(uid, _)| *uid == found.track.uid);
+        let bytes = of_track.map(|(_, bytes)| *bytes);
+        TrackIndex { bytes, ..found.index(&clusters, place, &tails) }
+    });
+    Ok(Ok(Index {
+        tracks: tracks.collect(),
+        chapters: chapters::read(source, &head.chapters)?,
+        attachments: attachments::read(source, &head.attachments)?,
+        clock: Clock::of_file(info.scale_ns),
+        head,
+        subtitles,
+        left_out,
+        clusters,
+        audio_numbers,
+    }))
 }
 
 /// The subtitles, and the video and audio that are read in place: of video only the leading track.
@@ -156,10 +185,14 @@ fn choose(all: Vec<TrackEntry>, left_out: &mut Vec<LeftOut>) -> (Vec<TrackEntry>
     let (mut subtitles, mut media) = (Vec::new(), Vec::new());
     for track in all {
         let why = match track.kind {
-            Kind::Subtitle => {
+            Kind::Subtitle if TextTrack::new(&track).is_some() => {
                 subtitles.push(track);
                 continue;
             }
+            Kind::Subtitle => Some(match track.codec.as_str() {
+                "S_HDMV/PGS" | "S_VOBSUB" | "S_DVBSUB" => "its subtitles are images".to_owned(),
+                codec => format!("subtitles of this kind are not read ({codec})"),
+            }),
             Kind::Other => Some("it is neither video, audio nor subtitles".to_owned()),
             Kind::Video | Kind::Audio => unusable(&track).map(str::to_owned),
         };
@@ -286,6 +319,7 @@ impl Found {
             usual_duration,
             first_cut,
             starts,
+            bytes: None,
             begins: match first.least < first.time {
                 true => SegmentStart::Leading,
                 false => SegmentStart::Independent,

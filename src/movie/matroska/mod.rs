@@ -6,6 +6,7 @@
 //!
 //! Files are hostile here, too: nothing recurses, no size reserves memory, all work has a budget.
 
+mod attachments;
 mod audio_entries;
 mod audio_times;
 mod blocks;
@@ -25,10 +26,14 @@ mod index;
 mod laces;
 mod movie;
 mod probe;
+mod tags;
 mod tail;
+mod text_tracks;
+mod texts;
 mod tracks;
 mod video_entries;
 mod video_settings;
 mod video_times;
 
+pub use self::attachments::Attachment;
 pub(super) use self::movie::{is_matroska, read};

@@ -3,9 +3,10 @@
 use std::{num::NonZeroU32, ops::Range, sync::Arc};
 
 use super::{
-    chapters,
     clusters::Clusters,
     index::{self, Index, Refused, TrackIndex},
+    text_tracks,
+    texts::Texts,
     tracks::{Kind, TrackEntry},
 };
 use crate::{
@@ -46,11 +47,7 @@ pub(in crate::movie) fn read<R: ReadAt + ?Sized>(
     grid_ms: NonZeroU32,
 ) -> Result<Result<Movie, MovieRefused>, ReadError> {
     Ok(match index::read(source, grid_ms)? {
-        Ok(index) => {
-            let known = chapters::read(source, &index.head.chapters)?;
-            let chapters = (!known.is_empty()).then_some(Chapters::Known(known));
-            to_movie(index, source.len()).map(|movie| Movie { chapters, ..movie })
-        }
+        Ok(index) => to_movie(index, source.len()),
         Err(refused) => {
             let left_out = match &refused {
                 Refused::NoTrack(left_out) if !left_out.is_empty() => left_out.clone(),
@@ -71,16 +68,27 @@ fn to_movie(index: Index, file_len: u64) -> Result<Movie, MovieRefused> {
         return Err(MovieRefused::NotInPlace(left_out));
     }
     let Index { head, tracks, left_out, clusters, audio_numbers, .. } = index;
+    let Index { subtitles, chapters, attachments, clock, .. } = index;
+    let first_cluster = head.first_cluster.unwrap_or(head.segment.start);
+    let (cues, segment) = (head.cues.clone(), head.segment.clone());
+    let texts = Texts { tracks: Vec::new(), cues, segment, first_cluster, clock };
+    let enabled = [Kind::Video, Kind::Audio].map(|kind| enabled(&tracks, kind));
     let reader: Arc<dyn SegmentReader> = Arc::new(clusters);
-    let tracks = tracks.into_iter().enumerate();
-    let tracks = tracks.map(|(place, track)| to_track(track, place, &reader)).collect();
+    let tracks = tracks.into_iter().enumerate().map(|(place, track)| {
+        let is_enabled = enabled.iter().any(|enabled| enabled.contains(&place));
+        to_track(track, place, is_enabled, &reader)
+    });
+    let mut tracks: Vec<Track> = tracks.collect();
+    tracks.extend(text_tracks::build(subtitles, texts));
+    // In the order of the file.
+    tracks.sort_by_key(|track| track.whole.start);
     Ok(Movie {
-        container: Container::Matroska(Matroska { audio_numbers }),
+        container: Container::Matroska(Matroska { audio_numbers, attachments }),
         timescale: MOVIE_TIMESCALE,
         tracks,
         left_out,
         protection: Vec::new(),
-        chapters: None,
+        chapters: (!chapters.is_empty()).then_some(Chapters::Known(chapters)),
         file_len,
         // A file that is still written has no size, and no cues.
         has_end: head.is_whole || head.cues.is_some(),
@@ -106,29 +114,33 @@ fn why_not_in_place(index: &Index) -> Option<Vec<LeftOut>> {
         reasons.extend(of_kind(Kind::Audio).filter_map(refused));
         reasons.extend(left_out_of(*b"soun").cloned());
     }
-    let is_text = |track: &&TrackEntry| {
-        ["S_TEXT/", "S_ASS", "S_SSA", "D_WEBVTT"].iter().any(|text| track.codec.starts_with(text))
-    };
-    let text = |track: &TrackEntry| LeftOut {
-        id: track_id(track),
-        handler: Some(FourCc(*b"text")),
-        format: None,
-        why: "its subtitles are not read in place".to_owned(),
-    };
-    reasons.extend(index.subtitles.iter().filter(is_text).map(text));
     (!reasons.is_empty()).then_some(reasons)
 }
 
-fn track_id(track: &TrackEntry) -> u32 {
+pub(super) fn track_id(track: &TrackEntry) -> u32 {
     u32::try_from(track.number).unwrap_or(0)
 }
 
-fn to_track(index: TrackIndex, place: usize, reader: &Arc<dyn SegmentReader>) -> Track {
+/// The places of the tracks of a kind that play by default: the first one, if the file names none.
+fn enabled(tracks: &[TrackIndex], kind: Kind) -> Vec<usize> {
+    let of_kind = tracks.iter().enumerate().filter(|(_, track)| track.track.kind == kind);
+    let is_default =
+        |(_, track): &(usize, &TrackIndex)| track.track.is_enabled && track.track.is_default;
+    let places: Vec<usize> = of_kind.clone().filter(is_default).map(|(place, _)| place).collect();
+    if places.is_empty() { of_kind.map(|(place, _)| place).take(1).collect() } else { places }
+}
+
+fn to_track(
+    index: TrackIndex,
+    place: usize,
+    is_enabled: bool,
+    reader: &Arc<dyn SegmentReader>,
+) -> Track {
     let display = display(&index);
     let rate = frame_rate(&index);
     let carried = carried(&index);
     let TrackIndex { track, entry, prefix, timescale, shift, from, first_dts, end, .. } = index;
-    let TrackIndex { raise, usual_duration, first_cut, starts, begins, .. } = index;
+    let TrackIndex { raise, usual_duration, first_cut, starts, begins, bytes, .. } = index;
     let indexed = Indexed {
         segments: starts.into_iter().map(|start| Segment { start }).collect(),
         measured: Vec::new(),
@@ -142,7 +154,7 @@ fn to_track(index: TrackIndex, place: usize, reader: &Arc<dyn SegmentReader>) ->
         presented_ticks: rate.1,
         begins,
         longest_gop: 0,
-        bytes: 0,
+        bytes: bytes.unwrap_or(0),
         has_subsamples: false,
         corrections: Corrections::default(),
         fault: None,
@@ -152,7 +164,7 @@ fn to_track(index: TrackIndex, place: usize, reader: &Arc<dyn SegmentReader>) ->
         handler: FourCc(if track.kind == Kind::Video { *b"vide" } else { *b"soun" }),
         timescale,
         kinds: kinds(&track),
-        is_enabled: track.is_enabled && track.is_default,
+        is_enabled,
         language: track.language,
         name: track.name,
         display,
@@ -233,7 +245,7 @@ fn carried(index: &TrackIndex) -> Carried {
     }
 }
 
-fn kinds(track: &TrackEntry) -> Vec<TrackKind> {
+pub(super) fn kinds(track: &TrackEntry) -> Vec<TrackKind> {
     let roles = [
         (track.is_forced, "forced-subtitle"),
         (track.is_hearing_impaired, "caption"),

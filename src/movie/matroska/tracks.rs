@@ -70,6 +70,7 @@ pub(super) struct AudioSettings {
 #[derive(Clone, Debug)]
 pub(super) struct TrackEntry {
     pub(super) number: u64,
+    pub(super) uid: u64,
     pub(super) kind: Kind,
     pub(super) codec: String,
     pub(super) configuration: Vec<u8>,
@@ -136,6 +137,7 @@ impl TrackEntry {
         let scale = ebml::find_float(body, ids::TRACK_TIMESTAMP_SCALE);
         Some(Self {
             number: number(ids::TRACK_NUMBER).filter(|number| *number > 0)?,
+            uid: number(ids::TRACK_UID).unwrap_or(0),
             kind: match number(ids::TRACK_TYPE) {
                 Some(1) => Kind::Video,
                 Some(2) => Kind::Audio,
