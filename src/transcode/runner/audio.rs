@@ -55,7 +55,7 @@ impl JobRunner {
         let file_bytes = bytes_max(title, track)?;
         let track = find_track(title, track)?;
         let run = Invocation {
-            arguments: audio::arguments(FILE.as_ref(), track, AUDIO_FILE),
+            arguments: audio::arguments(FILE.as_ref(), &title.movie, track, AUDIO_FILE),
             input: title.input(self, folder).await?,
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes, ..self.limits() },
