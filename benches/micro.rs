@@ -29,7 +29,7 @@ use headwater::{
     package::{
         dash, hls,
         presentation::{
-            Audio, IFrame, Kind, Presentation, Ratio, Segment, Track, Video, VideoRange,
+            Audio, IFrame, Kind, Presentation, Ratio, Segment, Sizes, Track, Video, VideoRange,
         },
     },
     sys::net::{Mapping, Slice, send_slices},
@@ -128,6 +128,7 @@ fn presentation() -> Presentation {
             is_default: true,
             roles: Vec::new(),
             segments: (0..SEGMENTS).map(segment).collect(),
+            sizes: Sizes::Exact,
             begins: SegmentStart::Independent,
             target_duration_min_s: 0,
             protection: None,

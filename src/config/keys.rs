@@ -218,6 +218,8 @@ settings! {
     fixed segment_ms("HEADWATER_SEGMENT_MS"): Within<500, 60_000> = "6000";
     /// Cache of movie indices, in MiB; a movie of two hours takes about a quarter of a MiB. A sixteenth of the cache is for the indices of clips, of up to some MiB each; of a small cache up to a quarter.
     fixed index_cache_mib("HEADWATER_INDEX_CACHE_MIB"): Within<1, 1_048_576> = "256";
+    /// Cache of walked segments, in MiB: the places of the samples of Matroska, 16 bytes for each, about 7 KiB for a segment with all its tracks.
+    fixed walks_mib("HEADWATER_WALKS_MIB"): Within<1, 65_536> = "32";
     /// Cache of playlists and manifests, in MiB.
     fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";
     /// Cache of segments in memory, in MiB: those of audio whose samples are in many places of their file, from their second request on; 0 keeps none.

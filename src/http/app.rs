@@ -72,6 +72,7 @@ impl Site {
             manifests: settings.manifest_cache_mib.get() << 20,
             gathered: settings.gathered_cache_mib.get() << 20,
             clips: settings.clip_cache_bytes(),
+            walks: settings.walks_mib.get() << 20,
         };
         let idle_limit = IdleLimit::new(settings.follow_idle_s.get());
         let response_memory = ResponseMemory::new(settings.response_memory_mib.get() << 20);

@@ -1,45 +1,36 @@
 //! The index of a movie: its tracks, their samples, and the samples' presentation times.
 //!
-//! MP4, QuickTime and fragmented MP4 (ISO/IEC 14496-12) all become a [`Movie`], which keeps about a
-//! hundred bytes per segment and leaves the sample tables in the file. A [walk](Track::walk) over the
-//! samples of a segment reads a few hundred bytes of them.
+//! Each container has a reader: that of `mp4/` reads MP4, QuickTime and fragmented MP4 (ISO/IEC 14496-12). All of
+//! them make a [`Movie`], and what is made of a movie knows only tracks, segments and samples. An index keeps about a
+//! hundred bytes per segment at most, and leaves the samples in the file: a [walk](Track::walk_segment) over
+//! those of a segment reads a few hundred bytes of tables.
 //!
 //! Files are hostile: no count from a file reserves memory, every offset is checked, and nothing recurses.
 //! An invalid track is left out with the reason, and the other tracks play. This module knows no URLs and
 //! no manifests.
 
-mod arrange;
-mod auxiliary;
-mod boxes;
 mod budget;
 mod captions;
-mod carried;
 pub mod codec;
-mod corrections;
+mod container;
+mod cut_track;
 mod cuts;
 mod ebml;
-mod entries;
-mod fragments;
-mod handler_name;
 pub mod heads;
-pub mod index;
 pub mod languages;
 mod leading;
-mod macintosh_languages;
 mod matrix;
+mod matroska;
 pub mod matroska_head;
 pub mod matroska_languages;
 mod mp4;
 mod orientation;
-mod pieces;
-mod restarts;
-mod samples;
+mod sample;
+mod segment;
 mod shape;
-mod syncs;
-mod tables;
-mod timeline;
-mod track;
-mod user_data;
+mod text_blocks;
+mod walk;
+mod walked;
 mod window;
 
 use std::{num::NonZeroU32, ops::Range};
@@ -47,42 +38,43 @@ use std::{num::NonZeroU32, ops::Range};
 use bytes::Bytes;
 
 pub use self::{
-    auxiliary::{Auxiliary, AuxiliaryFault},
-    boxes::Header,
     captions::Captions,
-    carried::Carried,
     codec::{FourCc, SampleEntry},
-    corrections::Corrections,
-    index::{Indexed, SEGMENT_SAMPLES_MAX, Segment, SegmentStart, Shape, Syncs},
+    container::{Container, Matroska, Mp4},
+    cut_track::{CutSamples, CutTrack},
+    matroska::Attachment,
+    mp4::{
+        Auxiliary, AuxiliaryFault, Carried, Corrections, EditSummary, Header, Timeline, TrackKind,
+    },
     orientation::Orientation,
-    pieces::PieceWalk,
-    samples::{Position, Sample, SampleFault},
+    sample::{Sample, SampleFault},
+    segment::{
+        Indexed, Measured, SEGMENT_SAMPLES_MAX, SampleTotals, Segment, SegmentStart, Shape, Syncs,
+    },
     shape::VideoShape,
-    timeline::{EditSummary, Timeline},
-    user_data::TrackKind,
+    text_blocks::{BlockFormat, TextBlock, TextBlocks, TextReader},
+    walk::SampleWalk,
+    walked::{SegmentReader, WalkedSegment},
 };
-use crate::extent::{ReadAt, ReadError};
 
-/// Read size per table for the samples of one segment, in bytes.
-const SEGMENT_BYTES: usize = 2048;
+use self::{codec::Codec, segment::TotalsBuilder, walk::Samples};
+use crate::extent::{ReadAt, ReadError};
 
 /// The boxes in a part of a file.
 pub fn children<R: ReadAt + ?Sized>(
     source: &R,
     within: &Range<u64>,
 ) -> Result<Vec<Header>, ReadError> {
-    boxes::children(&mut window::Window::new(source, SEGMENT_BYTES), within)
+    mp4::children(&mut window::Window::new(source, walk::SEGMENT_BYTES), within)
 }
 
 /// The index of a movie.
 #[derive(Clone, Debug)]
 pub struct Movie {
-    /// Major brand of the file (section 4.3).
-    pub brand: Option<FourCc>,
+    /// Its container.
+    pub container: Container,
     /// Ticks per second of the movie.
     pub timescale: NonZeroU32,
-    /// The file gives the movie no timescale, so that it is a guess.
-    pub timescale_is_missing: bool,
     /// Playable tracks, in file order.
     pub tracks: Vec<Track>,
     /// Unplayable tracks, with reasons.
@@ -91,12 +83,6 @@ pub struct Movie {
     pub protection: Vec<Bytes>,
     /// Position of the chapters, if there are any.
     pub chapters: Option<Chapters>,
-    /// The `moov` box.
-    pub moov: Header,
-    /// Offset of the first `mdat`.
-    pub mdat: Option<u64>,
-    /// Number of fragments.
-    pub fragments: usize,
     /// Length of the file in bytes.
     pub file_len: u64,
     /// Whether the file ends as a complete one does: fragments with `mfra` (section 8.8.9), other files with
@@ -111,6 +97,8 @@ pub enum Chapters {
     Track(Box<Track>),
     /// In a list: the body of `chpl`.
     List(Range<u64>),
+    /// In the index: the start of each in milliseconds, and its title.
+    Known(Vec<(u64, String)>),
 }
 
 /// One track of a movie.
@@ -146,7 +134,9 @@ pub struct Track {
     pub captions: Captions,
     /// The whole `trak` box.
     pub whole: Range<u64>,
-    samples: samples::Samples,
+    /// Bytes that each sample begins with and that are not in the file: a container may have removed them.
+    pub prefix: Bytes,
+    samples: Samples,
 }
 
 /// An unplayable track.
@@ -183,13 +173,18 @@ pub enum MovieRefused {
     /// No track is playable.
     #[error("the file has no playable track: {}", reasons(.0))]
     NoTrack(Vec<LeftOut>),
+    /// The file is Matroska that does not play in place; with the tracks that are the reason.
+    #[error("the file does not play in place: {}", reasons(.0))]
+    NotInPlace(Vec<LeftOut>),
 }
 
 impl MovieRefused {
     /// Approximate memory use of the reason, in bytes.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::NoTrack(left_out) => left_out.iter().map(LeftOut::bytes).sum(),
+            Self::NoTrack(left_out) | Self::NotInPlace(left_out) => {
+                left_out.iter().map(LeftOut::bytes).sum()
+            }
             _ => 0,
         }
     }
@@ -216,16 +211,10 @@ impl Movie {
         source: &R,
         grid_ms: NonZeroU32,
     ) -> Result<Result<Self, MovieRefused>, ReadError> {
-        mp4::read(source, grid_ms)
-    }
-
-    /// Whether a single MP4 of the movie needs tables of its own: it has fragments, or its tables say what is
-    /// corrected here. An encrypted track cannot get new ones.
-    pub fn needs_new_tables(&self) -> bool {
-        let is_clear = self.tracks.iter().all(|track| track.entry.encryption.is_none());
-        let is_wrong = |track: &Track| track.index.corrections.change_tables();
-        let are_wrong = self.timescale_is_missing || self.tracks.iter().any(is_wrong);
-        self.fragments > 0 || is_clear && are_wrong
+        match matroska::is_matroska(source)? {
+            true => matroska::read(source, grid_ms),
+            false => mp4::read(source, grid_ms),
+        }
     }
 
     /// Approximate memory use of the index, in bytes.
@@ -236,18 +225,21 @@ impl Movie {
         let track_bytes = |track: &Track| {
             size_of::<Track>()
                 + track.index.segments.capacity() * size_of::<Segment>()
+                + track.index.measured.capacity() * size_of::<Measured>()
                 + track.entry.entry.len()
                 + track.samples.bytes()
-                + track.samples.pieces.as_ref().map_or(0, |pieces| pieces.bytes())
                 + text_bytes(&track.language)
                 + text_bytes(&track.name)
                 + track.carried.bytes()
                 + track.kinds.iter().map(kind_bytes).sum::<usize>()
         };
-        let fragments = self.fragments * size_of::<Range<u64>>();
+        let fragments = self.mp4().map_or(0, |mp4| mp4.fragments) * size_of::<Range<u64>>();
         let chapters = match &self.chapters {
             Some(Chapters::Track(track)) => track_bytes(track),
-            _ => 0,
+            Some(Chapters::Known(known)) => {
+                known.iter().map(|(_, title)| size_of::<(u64, String)>() + title.len()).sum()
+            }
+            Some(Chapters::List(_)) | None => 0,
         };
         size_of::<Self>()
             + self.tracks.iter().map(track_bytes).sum::<usize>()
@@ -259,33 +251,6 @@ impl Movie {
 }
 
 impl Track {
-    fn new(head: track::Head, timeline: Timeline, index: Indexed) -> Self {
-        let track::Head { id, handler, timescale, language, name, is_enabled, .. } = head;
-        let track::Head { kinds, display, carried, entry, samples, whole, .. } = head;
-        let shape = match &entry.media {
-            codec::Media::Video(video) => Some(VideoShape::new(&display, video)),
-            _ => None,
-        };
-        Self {
-            id,
-            handler,
-            timescale,
-            language,
-            name,
-            kinds,
-            is_enabled,
-            display: display.fields(&entry.media),
-            carried,
-            shape,
-            entry,
-            timeline,
-            index,
-            captions: Captions::default(),
-            whole,
-            samples,
-        }
-    }
-
     /// Whether this is a video track.
     pub fn is_video(&self) -> bool {
         self.handler == FourCc(*b"vide")
@@ -296,53 +261,68 @@ impl Track {
         self.handler == FourCc(*b"soun")
     }
 
-    /// Walks over the samples in decoding order, from the first of a segment.
-    pub fn walk<'a, R: ReadAt + ?Sized>(
-        &'a self,
-        source: &'a R,
-        segment: &Segment,
-    ) -> PieceWalk<'a, R> {
-        let start = (segment.position, segment.first_sample);
-        // The index pass has already paid for these samples.
-        PieceWalk::new(&self.samples, source, start, SEGMENT_BYTES, u64::MAX)
-    }
-
     /// The bytes of a sample that [is silence](Sample::is_silence).
     pub fn silence(&self) -> Option<&Bytes> {
-        self.samples.pieces.as_ref()?.silence()
+        self.boxes()?.silence()
     }
 
     /// When media is shown, in order, in ticks, if it is several pieces: not in gaps, and not while one frame
     /// is held.
     pub fn piece_times(&self) -> Vec<Range<i64>> {
-        let pieces = self.samples.pieces.as_ref().map_or(&[][..], |pieces| &pieces.list);
-        let shown = |piece: &pieces::Piece| {
-            let duration = piece.media.1.saturating_sub(piece.media.0);
-            piece.start..piece.start.saturating_add(duration).min(piece.end)
-        };
-        let is_several = pieces.len() > 1;
-        pieces.iter().filter(|_| is_several).map(shown).collect()
+        self.boxes().map_or_else(Vec::new, mp4::Samples::piece_times)
     }
 
     /// Whether its samples are those of pieces of an edit list.
     pub fn has_pieces(&self) -> bool {
-        self.samples.pieces.is_some()
+        self.boxes().is_some_and(|samples| samples.pieces.is_some())
     }
 
     /// What to add to a time in the file to get the presentation time, if it is the same for all samples.
     pub fn file_shift(&self) -> Option<i64> {
-        match self.samples.pieces.as_ref().map(|pieces| &pieces.list[..]) {
+        match self.boxes() {
+            Some(samples) => samples.file_shift(&self.timeline),
             None => Some(self.timeline.shift),
-            Some([piece]) => Some(piece.start.saturating_sub(piece.media.0)),
-            Some(_) => None,
         }
     }
 
-    /// Number of the sample after a segment's last; `None` if there is no such segment.
+    fn boxes(&self) -> Option<&mp4::Samples> {
+        match &self.samples {
+            Samples::Boxes(samples) => Some(samples),
+            Samples::Segments(_) | Samples::Text(_) => None,
+        }
+    }
+
+    /// What is known of the samples of a segment; `None` if the index only knows its cut, or if there is no such
+    /// segment.
+    pub fn measured(&self, segment: usize) -> Option<&Measured> {
+        self.index.measured.get(segment)
+    }
+
+    /// Number of the sample after the last of a measured segment.
     pub fn segment_end(&self, segment: usize) -> Option<u32> {
-        let segments = &self.index.segments;
-        segments.get(segment)?;
-        Some(segments.get(segment + 1).map_or(self.index.end_sample, |next| next.first_sample))
+        let measured = &self.index.measured;
+        measured.get(segment)?;
+        Some(measured.get(segment + 1).map_or(self.index.end_sample, |next| next.first_sample))
+    }
+
+    /// Number of samples of all segments, if they are measured.
+    pub fn sample_count(&self) -> Option<u32> {
+        let first = self.index.measured.first()?;
+        Some(self.index.end_sample.saturating_sub(first.first_sample))
+    }
+
+    /// What its samples in a segment that was read are together, and their number; `None` if it has none there.
+    pub fn walked_totals(&self, segment: &WalkedSegment) -> Option<(SampleTotals, u32)> {
+        let mut walk = self.walk_again::<[u8]>(segment);
+        let mut builder: Option<TotalsBuilder> = None;
+        while let Ok(Some(sample)) = walk.next_sample() {
+            let presented = self.timeline.presented(sample.dts, sample.composition);
+            let is_shown = presented >= self.timeline.from;
+            builder
+                .get_or_insert_with(|| TotalsBuilder::new(&sample, presented))
+                .add(&sample, presented, is_shown, 0);
+        }
+        builder.map(|builder| (builder.totals, builder.count))
     }
 
     /// End of a segment, which is the start of the next, in ticks.

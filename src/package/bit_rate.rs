@@ -1,17 +1,26 @@
-//! Exact bit rates of a track, from the sizes and times of its segments.
+//! Bit rates of a track, from the sizes and times of its segments: exact where the sizes are, else at most so high.
 
 use std::{collections::VecDeque, iter, num::NonZeroU32};
 
-use super::presentation::Track;
+use super::presentation::{Sizes, Track};
 
 /// Bit rates of the segments of a track, in bits per second, rounded up.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BitRate {
     /// The largest bit rate of any run of segments with a duration of 0.5 to 1.5 target durations
     /// (RFC 8216bis section 4.4.6.2), and at least the average.
     pub peak: u64,
     /// Bit rate of all segments together.
     pub average: u64,
+    /// Whether that is known, and no upper limit.
+    pub average_is_known: bool,
+}
+
+impl Default for BitRate {
+    /// That of nothing.
+    fn default() -> Self {
+        Self { peak: 0, average: 0, average_is_known: true }
+    }
 }
 
 /// Cumulated bytes and ticks at a segment boundary; as a difference, bytes over ticks is a slope.
@@ -25,7 +34,13 @@ impl BitRate {
     /// Bit rates of the segments of a track.
     pub fn from_track(track: &Track) -> Self {
         let sizes = track.segments.iter().map(|segment| segment.bytes);
-        Self::new(sizes, track)
+        let rate = Self::new(sizes, track);
+        match track.sizes {
+            Sizes::AtMost { average_bits_s: Some(average) } => {
+                Self { average, peak: rate.peak.max(average), average_is_known: true }
+            }
+            _ => rate,
+        }
     }
 
     /// Bit rates of the key frames of a video track, each with the duration of its segment.
@@ -40,13 +55,18 @@ impl BitRate {
         Self {
             peak: self.peak.saturating_add(other.peak),
             average: self.average.saturating_add(other.average),
+            average_is_known: self.average_is_known && other.average_is_known,
         }
     }
 
     /// Bit rate that suffices for either of two tracks.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self { peak: self.peak.max(other.peak), average: self.average.max(other.average) }
+        Self {
+            peak: self.peak.max(other.peak),
+            average: self.average.max(other.average),
+            average_is_known: self.average_is_known && other.average_is_known,
+        }
     }
 
     fn new(sizes: impl Iterator<Item = u64>, track: &Track) -> Self {
@@ -61,6 +81,7 @@ impl BitRate {
         Self {
             peak: steepest(&points, whole, shortest, longest).bits_per_second(track.timescale),
             average: whole.bits_per_second(track.timescale),
+            average_is_known: track.sizes == Sizes::Exact,
         }
     }
 }
@@ -159,9 +180,22 @@ mod tests {
     fn the_peak_is_that_of_the_largest_segment_and_the_average_that_of_all() {
         let rate = BitRate::from_track(&video("video-1"));
         // 600,000 bytes in 6.006 s, and 1,350,000 in 16.5165 s.
-        assert_eq!(rate, BitRate { peak: 799_201, average: 653_892 });
+        assert_eq!(rate, BitRate { peak: 799_201, average: 653_892, average_is_known: true });
         let rate = BitRate::from_iframes(&video("video-1"));
-        assert_eq!(rate, BitRate { peak: 53_281, average: 43_593 });
+        assert_eq!(rate, BitRate { peak: 53_281, average: 43_593, average_is_known: true });
+    }
+
+    #[test]
+    fn an_average_is_known_of_exact_sizes_or_by_the_file() {
+        let mut track = video("video-1");
+        track.sizes = Sizes::AtMost { average_bits_s: None };
+        let unknown = BitRate::from_track(&track);
+        assert_eq!((unknown.peak, unknown.average_is_known), (799_201, false));
+        track.sizes = Sizes::AtMost { average_bits_s: Some(500_000) };
+        let known = BitRate::from_track(&track);
+        assert_eq!(known, BitRate { peak: 799_201, average: 500_000, average_is_known: true });
+        assert!(!known.and(unknown).average_is_known && !unknown.or(known).average_is_known);
+        assert!(known.and(BitRate::default()).average_is_known);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub fn read<R: ReadAt + ?Sized>(movie: &Movie, reader: &R) -> Result<Vec<Chapter
         None => Vec::new(),
         Some(Chapters::Track(track)) => read_track(track, reader)?,
         Some(Chapters::List(list)) => read_list(list, reader)?,
+        Some(Chapters::Known(known)) => {
+            known.iter().cloned().map(|(start_ms, title)| Chapter { start_ms, title }).collect()
+        }
     };
     chapters.sort_by_key(|chapter| chapter.start_ms);
     Ok(chapters)

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     extent::{Extent, Extents, ReadAt, ReadError, Source},
-    movie::{Sample, Segment, Syncs, Track},
+    movie::{Sample, SampleTotals, SampleWalk, Syncs, Track, WalkedSegment},
 };
 
 /// Flags of a sync sample, and of a sample that depends on others (ISO/IEC 14496-12 section 8.8.3.1).
@@ -71,20 +71,22 @@ fn write_track(trak: &mut Writer, track: &Track) {
     track_boxes::write_user_data(trak, track);
 }
 
-/// Length of a segment with its header, in bytes. Does not read the samples.
+/// Length of a segment with its header, in bytes; `None` if there is no such segment, or if the index has not
+/// measured it. Does not read the samples.
 pub fn segment_len(track: &Track, number: usize) -> Option<u64> {
-    let segment = track.index.segments.get(number)?;
-    let samples = track.segment_end(number)? - segment.first_sample;
-    let layout = Layout::new(track, segment);
-    let header = layout.moof_len(samples) + mdat_header_len(segment.payload_bytes);
-    Some(header as u64 + segment.payload_bytes)
+    let measured = track.measured(number)?;
+    let samples = track.segment_end(number)? - measured.first_sample;
+    let layout = Layout::new(track, &measured.totals);
+    let payload = measured.totals.payload_bytes;
+    Some((layout.moof_len(samples) + mdat_header_len(payload)) as u64 + payload)
 }
 
-/// Length of a segment's key frame as an I-frame segment, with its header, in bytes.
+/// Length of a segment's key frame as an I-frame segment, with its header, in bytes; `None` as for
+/// [`segment_len`].
 pub fn iframe_len(track: &Track, number: usize) -> Option<u64> {
-    let segment = track.index.segments.get(number)?;
-    let layout = Layout::new(track, segment).for_iframe(segment);
-    let payload = u64::from(segment.first_bytes);
+    let totals = &track.measured(number)?.totals;
+    let layout = Layout::new(track, totals).for_iframe(totals);
+    let payload = u64::from(totals.first_bytes);
     Some((layout.moof_len(1) + mdat_header_len(payload)) as u64 + payload)
 }
 
@@ -97,13 +99,38 @@ pub fn segment<R: ReadAt + ?Sized>(
     file: &Arc<dyn Source>,
     reader: &R,
 ) -> Result<Option<Extents>, ReadError> {
-    let (Some(segment), Some(end)) = (track.index.segments.get(number), track.segment_end(number))
-    else {
+    if track.index.segments.get(number).is_none() {
         return Ok(None);
+    }
+    let (Some(measured), Some(end)) = (track.measured(number), track.segment_end(number)) else {
+        let walked = track.read_segment(reader, number)?.ok_or(ReadError::Changed)?;
+        return walked_segment(track, number, file, &walked);
     };
-    let layout = Layout::new(track, segment);
-    let samples = end - segment.first_sample;
-    write(track, segment, number, samples, layout, file, reader).map(Some)
+    let header = Header {
+        track,
+        number,
+        count: end - measured.first_sample,
+        layout: Layout::new(track, &measured.totals),
+    };
+    header.write(track.walk_segment(reader, number), file, reader).map(Some)
+}
+
+/// As [`segment`], from samples that were read before.
+pub fn walked_segment(
+    track: &Track,
+    number: usize,
+    file: &Arc<dyn Source>,
+    walked: &WalkedSegment,
+) -> Result<Option<Extents>, ReadError> {
+    if track.index.segments.get(number).is_none() {
+        return Ok(None);
+    }
+    let (layout, count) = match track.walked_totals(walked) {
+        Some((totals, count)) => (Layout::new(track, &totals), count),
+        None => (Layout::without_samples(track), 0),
+    };
+    let header = Header { track, number, count, layout };
+    header.write(track.walk_again(walked), file, &[][..]).map(Some)
 }
 
 /// The part of the file that a segment's samples come from, with what is in it of other tracks.
@@ -119,8 +146,12 @@ pub fn samples_span(segment: &Extents) -> Option<Range<u64>> {
 /// Where the samples of the next segment should be, if those of a segment are in `span`: behind it, mixed with
 /// as much of other tracks. Reads nothing, so it is only good as a hint.
 pub fn next_samples_span(track: &Track, number: usize, span: &Range<u64>) -> Option<Range<u64>> {
-    let bytes = |number: usize| track.index.segments.get(number).map(|next| next.payload_bytes);
-    let (this, next) = (bytes(number)?, bytes(number.checked_add(1)?)?);
+    let next = number.checked_add(1)?;
+    if let Some(span) = track.segment_span(next) {
+        return Some(span).filter(|span| !span.is_empty());
+    }
+    let bytes = |number: usize| track.measured(number).map(|it| it.totals.payload_bytes);
+    let (this, next) = (bytes(number)?, bytes(next)?);
     let length = u128::from(span.end - span.start) * u128::from(next) / u128::from(this.max(1));
     let end = span.end.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
     Some(span.end..end)
@@ -134,11 +165,34 @@ pub fn iframe<R: ReadAt + ?Sized>(
     file: &Arc<dyn Source>,
     reader: &R,
 ) -> Result<Option<Extents>, ReadError> {
-    let Some(segment) = track.index.segments.get(number) else {
+    if track.index.segments.get(number).is_none() {
         return Ok(None);
+    }
+    let Some(totals) = track.measured(number).map(|measured| &measured.totals) else {
+        let walked = track.read_segment(reader, number)?.ok_or(ReadError::Changed)?;
+        return walked_iframe(track, number, file, &walked);
     };
-    let layout = Layout::new(track, segment).for_iframe(segment);
-    write(track, segment, number, 1, layout, file, reader).map(Some)
+    let layout = Layout::new(track, totals).for_iframe(totals);
+    let header = Header { track, number, count: 1, layout };
+    header.write(track.walk_segment(reader, number), file, reader).map(Some)
+}
+
+/// As [`iframe`], from samples that were read before.
+pub fn walked_iframe(
+    track: &Track,
+    number: usize,
+    file: &Arc<dyn Source>,
+    walked: &WalkedSegment,
+) -> Result<Option<Extents>, ReadError> {
+    if track.index.segments.get(number).is_none() {
+        return Ok(None);
+    }
+    let (layout, count) = match track.walked_totals(walked) {
+        Some((totals, _)) => (Layout::new(track, &totals).for_iframe(&totals), 1),
+        None => (Layout::without_samples(track), 0),
+    };
+    let header = Header { track, number, count, layout };
+    header.write(track.walk_again(walked), file, &[][..]).map(Some)
 }
 
 /// Fields in the header of a segment.
@@ -158,8 +212,8 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(track: &Track, segment: &Segment) -> Self {
-        let shape = &segment.shape;
+    fn new(track: &Track, totals: &SampleTotals) -> Self {
+        let shape = &totals.shape;
         let mut fields = DATA_OFFSET;
         let mut set = |field, is_set| fields |= if is_set { field } else { 0 };
         set(FIRST_FLAGS, shape.syncs == Syncs::First);
@@ -168,20 +222,32 @@ impl Layout {
         set(FLAGS, shape.syncs == Syncs::Some);
         set(COMPOSITION, !shape.no_compositions || track.index.raise > 0);
         let (equal_durations, equal_sizes) = (shape.equal_durations, shape.equal_sizes);
-        let auxiliary_bytes = segment.auxiliary_bytes;
+        let auxiliary_bytes = totals.auxiliary_bytes;
         let has_roll_group = track_boxes::roll_distance(track).is_some();
         let is_iframe = false;
         Self { fields, equal_durations, equal_sizes, auxiliary_bytes, has_roll_group, is_iframe }
     }
 
+    /// The layout of a segment in which the track has no sample.
+    fn without_samples(track: &Track) -> Self {
+        Self {
+            fields: DATA_OFFSET,
+            equal_durations: false,
+            equal_sizes: false,
+            auxiliary_bytes: 0,
+            has_roll_group: track_boxes::roll_distance(track).is_some(),
+            is_iframe: false,
+        }
+    }
+
     /// The layout for the first sample alone. Nothing is decoded between two such samples, so each is
     /// decoded when it is presented, and needs no composition offset.
-    fn for_iframe(self, segment: &Segment) -> Self {
+    fn for_iframe(self, totals: &SampleTotals) -> Self {
         Self {
             fields: DATA_OFFSET,
             equal_durations: true,
             equal_sizes: true,
-            auxiliary_bytes: segment.first_auxiliary_bytes.into(),
+            auxiliary_bytes: totals.first_auxiliary_bytes.into(),
             is_iframe: true,
             ..self
         }
@@ -207,114 +273,126 @@ fn mdat_header_len(payload: u64) -> usize {
     if payload > u64::from(u32::MAX) - 8 { 16 } else { 8 }
 }
 
-fn write<R: ReadAt + ?Sized>(
-    track: &Track,
-    segment: &Segment,
+/// What the header of a segment is written from, apart from its samples.
+struct Header<'a> {
+    track: &'a Track,
+    /// Number of the segment.
     number: usize,
+    /// Number of its samples that are sent.
     count: u32,
     layout: Layout,
-    file: &Arc<dyn Source>,
-    reader: &R,
-) -> Result<Extents, ReadError> {
-    let moof_len = layout.moof_len(count);
-    let mut walk = track.walk(reader, segment);
-    let mut runs = Runs::default();
-    let mut entries = Writer::with_capacity(moof_len + 16);
-    let mut auxiliaries = auxiliary::Entries::default();
-    let mut first: Option<Sample> = None;
-    for _ in 0..count {
-        // The index pass has read each of these samples: if one is missing, the file has changed.
-        let Some(Ok(sample)) = walk.next_sample()? else {
-            return Err(ReadError::Changed);
-        };
-        first.get_or_insert(sample);
-        runs.add(&sample, track);
-        if layout.auxiliary_bytes > 0 {
-            auxiliaries.add(walk.auxiliary(), reader)?;
-        }
-        let mut put = |field, value| {
-            if layout.fields & field != 0 {
-                entries.u32(value);
+}
+
+impl Header<'_> {
+    /// The segment of the first samples of a walk.
+    fn write<R: ReadAt + ?Sized>(
+        &self,
+        mut walk: SampleWalk<'_, R>,
+        file: &Arc<dyn Source>,
+        reader: &R,
+    ) -> Result<Extents, ReadError> {
+        let &Self { track, number, count, layout } = self;
+        let moof_len = layout.moof_len(count);
+        let mut runs = Runs::default();
+        let mut entries = Writer::with_capacity(moof_len + 16);
+        let mut auxiliaries = auxiliary::Entries::default();
+        let mut first: Option<Sample> = None;
+        for _ in 0..count {
+            let sample = walk.next_sample()?.ok_or(ReadError::Changed)?;
+            first.get_or_insert(sample);
+            runs.add(&sample, track);
+            if layout.auxiliary_bytes > 0 {
+                auxiliaries.add(walk.auxiliary(), reader)?;
             }
-        };
-        put(DURATION, sample.duration);
-        put(SIZE, sample.size);
-        put(FLAGS, if sample.is_sync { SYNC } else { NO_SYNC });
-        put(COMPOSITION, u32::try_from(composition(track, &sample)).unwrap_or(u32::MAX));
-    }
-    let Some(first) = first else {
-        return Err(ReadError::Changed);
-    };
-    let auxiliaries = auxiliaries.finish(layout.auxiliary_bytes, reader)?;
-    let header_len = mdat_header_len(runs.bytes);
-    let (start, _) = track.output_times();
-    let delay = if layout.is_iframe { composition(track, &first) } else { 0 };
-    let decoded =
-        first.dts.saturating_sub(track.index.first_dts).saturating_add(start.saturating_add(delay));
-    let mut writer = Writer::with_capacity(moof_len + header_len);
-    writer.boxed(b"moof", |moof| {
-        moof.full(b"mfhd", 0, 0, |mfhd| mfhd.u32(sequence_number(number)));
-        moof.boxed(b"traf", |traf| {
-            write_fragment_header(traf, track, number, &first, layout);
-            traf.full(b"tfdt", 1, 0, |tfdt| tfdt.u64(decoded.max(0).unsigned_abs()));
-            // Version 0 has unsigned offsets; none is negative after the raise.
-            traf.full(b"trun", 0, layout.fields, |trun| {
-                trun.u32(count);
-                trun.u32(u32::try_from(moof_len + header_len).unwrap_or(u32::MAX));
-                if layout.fields & FIRST_FLAGS != 0 {
-                    trun.u32(SYNC);
+            let mut put = |field, value| {
+                if layout.fields & field != 0 {
+                    entries.u32(value);
                 }
-                trun.bytes(&entries.into_bytes());
+            };
+            put(DURATION, sample.duration);
+            put(SIZE, sample.size);
+            put(FLAGS, if sample.is_sync { SYNC } else { NO_SYNC });
+            put(COMPOSITION, u32::try_from(composition(track, &sample)).unwrap_or(u32::MAX));
+        }
+        let auxiliaries = auxiliaries.finish(layout.auxiliary_bytes, reader)?;
+        let header_len = mdat_header_len(runs.bytes);
+        let decoded = self.decoding_time(first.as_ref());
+        let mut writer = Writer::with_capacity(moof_len + header_len);
+        writer.boxed(b"moof", |moof| {
+            moof.full(b"mfhd", 0, 0, |mfhd| mfhd.u32(sequence_number(number)));
+            moof.boxed(b"traf", |traf| {
+                self.write_fragment_header(traf, first.as_ref());
+                traf.full(b"tfdt", 1, 0, |tfdt| tfdt.u64(decoded.max(0).unsigned_abs()));
+                // Version 0 has unsigned offsets; none is negative after the raise.
+                traf.full(b"trun", 0, layout.fields, |trun| {
+                    trun.u32(count);
+                    trun.u32(u32::try_from(moof_len + header_len).unwrap_or(u32::MAX));
+                    if layout.fields & FIRST_FLAGS != 0 {
+                        trun.u32(SYNC);
+                    }
+                    trun.bytes(&entries.into_bytes());
+                });
+                if layout.has_roll_group {
+                    track_boxes::write_roll_group(traf, count);
+                }
+                auxiliaries.write(traf, track.index.has_subsamples);
             });
-            if layout.has_roll_group {
-                track_boxes::write_roll_group(traf, count);
-            }
-            auxiliaries.write(traf, track.index.has_subsamples);
         });
-    });
-    debug_assert_eq!(writer.len(), moof_len);
-    if header_len == 16 {
-        writer.u32(1);
-        writer.bytes(b"mdat");
-        writer.u64(runs.bytes + 16);
-    } else {
-        writer.u32(u32::try_from(runs.bytes + 8).expect("a short header is for sizes that fit"));
-        writer.bytes(b"mdat");
+        debug_assert_eq!(writer.len(), moof_len);
+        if header_len == 16 {
+            writer.u32(1);
+            writer.bytes(b"mdat");
+            writer.u64(runs.bytes + 16);
+        } else {
+            let size = u32::try_from(runs.bytes + 8).expect("a short header is for sizes that fit");
+            writer.u32(size);
+            writer.bytes(b"mdat");
+        }
+        runs.after_header(writer.into_bytes(), file)
     }
-    runs.after_header(writer.into_bytes(), file)
+
+    /// When the segment is decoded, in ticks of the output.
+    fn decoding_time(&self, first: Option<&Sample>) -> i64 {
+        let track = self.track;
+        let (start, media_time) = track.output_times();
+        let Some(first) = first else {
+            // Without a sample: as if one were presented when the segment begins.
+            let segment = track.index.segments.get(self.number);
+            return segment.map_or(0, |segment| segment.start.saturating_add(media_time));
+        };
+        let delay = if self.layout.is_iframe { composition(track, first) } else { 0 };
+        let since = first.dts.saturating_sub(track.index.first_dts);
+        since.saturating_add(start.saturating_add(delay))
+    }
+
+    /// `tfhd` (section 8.8.7).
+    fn write_fragment_header(&self, traf: &mut Writer, first: Option<&Sample>) {
+        let Self { track, number, layout, .. } = self;
+        let (duration, size, from_moof) = (0x8, 0x10, 0x2_0000);
+        let mut flags = from_moof | 0x20;
+        flags |= if layout.equal_durations { duration } else { 0 };
+        flags |= if layout.equal_sizes { size } else { 0 };
+        traf.full(b"tfhd", 0, flags, |tfhd| {
+            tfhd.u32(1);
+            if layout.equal_durations {
+                tfhd.u32(match first {
+                    _ if layout.is_iframe => segment_duration(track, *number),
+                    first => first.map_or(0, |first| first.duration),
+                });
+            }
+            if layout.equal_sizes {
+                tfhd.u32(first.map_or(0, |first| first.size));
+            }
+            let is_sync = layout.is_iframe || layout.fields & FIRST_FLAGS == 0;
+            tfhd.u32(if is_sync { SYNC } else { NO_SYNC });
+        });
+    }
 }
 
 /// The composition offset of a sample in segments, in ticks; not negative, because the raise is the
 /// maximum over the track.
 fn composition(track: &Track, sample: &Sample) -> i64 {
     i64::from(sample.composition) + i64::from(track.index.raise)
-}
-
-/// `tfhd` (section 8.8.7).
-fn write_fragment_header(
-    traf: &mut Writer,
-    track: &Track,
-    number: usize,
-    first: &Sample,
-    layout: Layout,
-) {
-    let (duration, size, from_moof) = (0x8, 0x10, 0x2_0000);
-    let mut flags = from_moof | 0x20;
-    flags |= if layout.equal_durations { duration } else { 0 };
-    flags |= if layout.equal_sizes { size } else { 0 };
-    traf.full(b"tfhd", 0, flags, |tfhd| {
-        tfhd.u32(1);
-        if layout.equal_durations {
-            let duration =
-                if layout.is_iframe { segment_duration(track, number) } else { first.duration };
-            tfhd.u32(duration);
-        }
-        if layout.equal_sizes {
-            tfhd.u32(first.size);
-        }
-        let is_sync = layout.is_iframe || layout.fields & FIRST_FLAGS == 0;
-        tfhd.u32(if is_sync { SYNC } else { NO_SYNC });
-    });
 }
 
 /// Duration of a segment, in ticks.
@@ -329,7 +407,8 @@ fn sequence_number(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX - 1) + 1
 }
 
-/// Samples in order: ranges of a file, of which adjacent ones are merged, and frames of silence.
+/// Samples in order: ranges of a file, of which adjacent ones are merged, and bytes in memory: frames of silence,
+/// and what samples begin with that is not in the file.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     runs: Vec<Run>,
@@ -339,16 +418,21 @@ pub(super) struct Runs {
 #[derive(Debug)]
 enum Run {
     File(Range<u64>),
-    Silence(Vec<u8>),
+    Memory(Vec<u8>),
 }
 
 impl Runs {
     /// Appends a sample of a track.
     pub(super) fn add(&mut self, sample: &Sample, track: &Track) {
         if sample.is_silence {
-            return self.add_silence(track.silence().map_or(&[], |silence| &silence[..]));
+            return self.add_bytes(track.silence().map_or(&[], |silence| &silence[..]));
         }
-        let range = sample.offset..sample.offset.saturating_add(u64::from(sample.size));
+        let mut in_file = u64::from(sample.size);
+        if !track.prefix.is_empty() {
+            self.add_bytes(&track.prefix);
+            in_file = in_file.saturating_sub(track.prefix.len() as u64);
+        }
+        let range = sample.offset..sample.offset.saturating_add(in_file);
         self.bytes += range.end - range.start;
         match self.runs.last_mut() {
             _ if range.is_empty() => {}
@@ -357,11 +441,11 @@ impl Runs {
         }
     }
 
-    fn add_silence(&mut self, frame: &[u8]) {
-        self.bytes += frame.len() as u64;
+    fn add_bytes(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
         match self.runs.last_mut() {
-            Some(Run::Silence(bytes)) => bytes.extend_from_slice(frame),
-            _ => self.runs.push(Run::Silence(frame.to_vec())),
+            Some(Run::Memory(last)) => last.extend_from_slice(bytes),
+            _ => self.runs.push(Run::Memory(bytes.to_vec())),
         }
     }
 
@@ -375,7 +459,7 @@ impl Runs {
         for run in self.runs {
             let extent = match run {
                 Run::File(range) => Extent::Source { source: Arc::clone(file), range },
-                Run::Silence(bytes) => Extent::Memory(bytes.into()),
+                Run::Memory(bytes) => Extent::Memory(bytes.into()),
             };
             // The index pass has checked that samples are inside the file.
             extents.push(extent).map_err(|_| ReadError::Changed)?;

@@ -2,7 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use super::text::{self, Cue, SampleFormat, Subtitles};
+use super::{
+    text::{self, Cue, SampleFormat, Subtitles},
+    text_blocks,
+};
 use crate::{
     extent::{ReadAt, ReadError},
     movie::Track,
@@ -14,7 +17,12 @@ const TEXT_BYTES_MAX: u64 = 16 << 20;
 /// The longest sample that is read, in bytes.
 const SAMPLE_BYTES_MAX: u32 = 64 * 1024;
 
-/// Text format of the samples of a track; `None` if it is not supported.
+/// Whether a track is text that can be read.
+pub fn is_text(track: &Track) -> bool {
+    track.text_blocks().is_some() || format(track).is_some()
+}
+
+/// Text format of the samples of a track; `None` if it is not supported, or if it has none.
 pub fn format(track: &Track) -> Option<SampleFormat> {
     match &track.entry.format.0 {
         b"tx3g" => Some(SampleFormat::Tx3g),
@@ -27,15 +35,19 @@ pub fn format(track: &Track) -> Option<SampleFormat> {
 /// Reads the cues of a text track, except samples and text beyond the limits.
 pub fn read<R: ReadAt + ?Sized>(track: &Track, reader: &R) -> Result<Subtitles, ReadError> {
     let mut cues: Vec<Cue> = Vec::new();
-    let (Some(format), Some(first)) = (format(track), track.index.segments.first()) else {
+    if let Some(blocks) = track.text_blocks() {
+        let read = blocks.read(reader)?;
+        return Ok(text_blocks::subtitles(blocks.format, &blocks.header, &read));
+    }
+    let Some(format) = format(track) else {
         return Ok(Subtitles::new(Vec::new(), cues));
     };
     let mut left = TEXT_BYTES_MAX;
-    let mut walk = track.walk(reader, first);
+    let mut walk = track.walk_from(reader, 0);
     let mut bytes = Vec::new();
-    while let Some(Ok(sample)) = walk.next_sample()? {
+    while let Some(sample) = walk.next_sample()? {
         left = left.saturating_sub(u64::from(sample.size) + size_of::<Cue>() as u64);
-        if sample.number >= track.index.end_sample || left == 0 {
+        if left == 0 {
             break;
         }
         if sample.size > SAMPLE_BYTES_MAX {

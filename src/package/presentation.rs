@@ -59,6 +59,8 @@ pub struct Track {
     pub roles: Vec<Role>,
     /// Segments; the first has number 1.
     pub segments: Arc<[Segment]>,
+    /// How well the sizes of segments are known.
+    pub sizes: Sizes,
     /// Lower limit of the target duration in seconds; see [`share_target_duration`].
     pub target_duration_min_s: u64,
     /// Encryption, if any.
@@ -165,8 +167,20 @@ pub struct Segment {
     pub start: u64,
     /// Duration in ticks.
     pub duration: u64,
-    /// Size in bytes, with the header.
+    /// [Size](Track::sizes) in bytes, with the header.
     pub bytes: u64,
+}
+
+/// How well the sizes of the segments of a track are known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sizes {
+    /// To the byte.
+    Exact,
+    /// The segments are at most as long as they say.
+    AtMost {
+        /// Bits per second of the whole track, if its file tells them.
+        average_bits_s: Option<u64>,
+    },
 }
 
 /// A key frame as a resource.
@@ -345,6 +359,7 @@ pub(super) mod samples {
             is_default: false,
             roles: Vec::new(),
             segments,
+            sizes: Sizes::Exact,
             target_duration_min_s: 0,
             protection: None,
             begins: SegmentStart::Independent,

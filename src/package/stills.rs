@@ -100,9 +100,8 @@ pub fn encoded_video(movie: &Movie) -> Option<&Track> {
 
 /// Whether a track is cover art: one frame beside audio.
 pub fn is_cover(movie: &Movie, track: &Track) -> bool {
-    let first = track.index.segments.first().map(|segment| segment.first_sample);
-    first.is_some_and(|first| track.index.end_sample.saturating_sub(first) == 1)
-        && movie.tracks.iter().any(Track::is_audio)
+    let samples = track.sample_count().unwrap_or(track.index.presented_samples);
+    samples == 1 && movie.tracks.iter().any(Track::is_audio)
 }
 
 /// The start of the segment that contains a time, in milliseconds: the key frame at or before the time that
@@ -127,7 +126,7 @@ pub fn nearest<R: ReadAt + ?Sized>(
         stills.times_ms.push(in_ms(presented, track.timescale));
         match stills.samples.last_mut() {
             // The same key frame again.
-            Some(last) if last.sample.number == sample.number => last.duration += 1,
+            Some(last) if last.sample == sample => last.duration += 1,
             _ => stills.samples.push(PlacedSample {
                 sample,
                 decoded: second,
@@ -217,20 +216,12 @@ fn key_frames_around<R: ReadAt + ?Sized>(
     reader: &R,
     is_usable: fn(&Sample) -> bool,
 ) -> Result<(Option<KeyFrame>, Option<KeyFrame>), ReadError> {
-    let (Some(segment), Some(end)) = (track.index.segments.get(number), track.segment_end(number))
-    else {
-        return Ok((None, None));
-    };
-    let count = match segment.shape.syncs {
-        Syncs::First => 1,
-        Syncs::All | Syncs::Some => end - segment.first_sample,
-    };
-    let mut walk = track.walk(reader, segment);
+    let syncs = track.measured(number).map(|measured| measured.totals.shape.syncs);
+    let samples_max = if syncs == Some(Syncs::First) { 1 } else { u32::MAX };
+    let mut walk = track.walk_segment(reader, number);
     let mut before = None;
-    for _ in 0..count {
-        let Some(Ok(sample)) = walk.next_sample()? else {
-            return Err(ReadError::Changed);
-        };
+    for _ in 0..samples_max {
+        let Some(sample) = walk.next_sample()? else { break };
         if !sample.is_sync || !is_usable(&sample) {
             continue;
         }
@@ -251,22 +242,16 @@ fn samples_up_to<R: ReadAt + ?Sized>(
     time: i64,
     reader: &R,
 ) -> Result<Option<(Vec<Sample>, i64)>, ReadError> {
-    let Some(segment) = track.index.segments.get(segment_at(track, time)) else {
-        return Ok(None);
-    };
     // No composition offset is below `-raise`.
     let earliest = |sample: &Sample| {
         let decoded = sample.dts.saturating_add(track.timeline.shift);
         decoded.saturating_sub(i64::from(track.index.raise))
     };
-    let mut walk = track.walk(reader, segment);
+    let mut walk = track.walk_from(reader, segment_at(track, time));
     let mut run: Vec<Sample> = Vec::new();
     // The number of samples up to the frame, and when it is presented.
     let mut found: Option<(usize, i64)> = None;
-    for _ in segment.first_sample..track.index.end_sample {
-        let Some(Ok(sample)) = walk.next_sample()? else {
-            return Err(ReadError::Changed);
-        };
+    while let Some(sample) = walk.next_sample()? {
         if earliest(&sample) > time {
             break;
         }

@@ -89,6 +89,10 @@ fn with_flags(name: &str, flags: &str) -> String {
 
 /// Whether a text track has text, by the sizes of its samples.
 pub fn has_text(track: &Track) -> HasText {
+    if track.text_blocks().is_some() {
+        // Reading them takes a read for each.
+        return HasText::Yes;
+    }
     let gap_bytes: u64 = match cues::format(track) {
         // A length of zero.
         Some(SampleFormat::Tx3g | SampleFormat::QuickTimeText) => 2,
@@ -96,8 +100,7 @@ pub fn has_text(track: &Track) -> HasText {
         Some(SampleFormat::Wvtt) => 8,
         None => return HasText::No,
     };
-    let first = track.index.segments.first().map_or(0, |first| first.first_sample);
-    let samples = u64::from(track.index.end_sample.saturating_sub(first));
+    let samples = u64::from(track.sample_count().unwrap_or(0));
     match track.index.bytes {
         bytes if bytes <= samples.saturating_mul(gap_bytes) => HasText::No,
         bytes if bytes <= SHORT_BYTES => HasText::Unknown,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    cmaf, cues,
+    cues,
     frame_rate::frame_rate,
-    presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Video},
-    protection, roles, stills,
+    presentation::{self, Audio, IFrame, Kind, Presentation, Ratio, Sizes, Video},
+    protection, roles, size_bounds, stills,
 };
 use crate::{
     extent::disk::Version,
@@ -69,7 +69,7 @@ pub fn pixels(movie: &Movie) -> u32 {
 /// Places of the tracks that can be offered as subtitles.
 pub fn text_tracks(movie: &Movie) -> impl Iterator<Item = usize> {
     let tracks = movie.tracks.iter().enumerate();
-    tracks.filter(|(_, track)| cues::format(track).is_some()).map(|(place, _)| place)
+    tracks.filter(|(_, track)| cues::is_text(track)).map(|(place, _)| place)
 }
 
 /// The offered track with a folder.
@@ -158,13 +158,13 @@ pub(super) fn describe_track(
         presentation::Segment {
             start: segment.start.unsigned_abs(),
             duration: end.abs_diff(segment.start),
-            bytes: cmaf::segment_len(track, number).unwrap_or(0),
+            bytes: size_bounds::segment_bytes(track, number),
         }
     };
     let segments: Arc<[_]> = (0..count).map(segment).collect();
     let kind = match &track.entry.media {
         codec::Media::Video(video) => {
-            let iframe = |number| IFrame { bytes: cmaf::iframe_len(track, number).unwrap_or(0) };
+            let iframe = |number| IFrame { bytes: size_bounds::iframe_bytes(track, number) };
             let turned = track.shape.map(|shape| shape.turned()).unwrap_or_default();
             let ((width, height), (h_spacing, v_spacing)) = turned;
             let (primaries, matrix) = video.colour.specified();
@@ -203,11 +203,25 @@ pub(super) fn describe_track(
         is_default,
         roles: roles::roles(track),
         segments,
+        sizes: sizes(track),
         target_duration_min_s: 0,
         protection: None,
-        begins: track.index.segment_start(),
+        begins: track.index.begins,
         kind,
     }
+}
+
+/// How well the index knows the sizes of a track's segments.
+fn sizes(track: &Track) -> Sizes {
+    if !track.index.measured.is_empty() {
+        return Sizes::Exact;
+    }
+    let (index, timescale) = (&track.index, track.timescale);
+    let start = index.segments.first().map_or(0, |first| first.start);
+    let duration_us = presentation::microseconds(index.end.abs_diff(start), timescale);
+    let bits = u128::from(index.bytes) * 8 * 1_000_000;
+    let average = bits.div_ceil(u128::from(duration_us.max(1)));
+    Sizes::AtMost { average_bits_s: u64::try_from(average).ok().filter(|average| *average > 0) }
 }
 
 /// Language of a track (BCP 47).

@@ -76,7 +76,7 @@ pub fn from_movie(movie: &Movie) -> Facts {
 
 /// Whether an MP4 without video carries cover art.
 pub async fn has_cover(file: &Arc<File>, movie: &Movie) -> Result<bool, Error> {
-    if movie.leading_video().is_some() {
+    if movie.leading_video().is_some() || movie.mp4().is_none() {
         return Ok(false);
     }
     let reading = file.run_in_pool(|open| {

@@ -70,7 +70,7 @@ fn has_end(index: &Index) -> bool {
         Ok(movie) => movie.has_end,
         Err(refused) => match **refused {
             // Its index may follow. The end of other formats is unknown.
-            MovieRefused::NoMoov | MovieRefused::NoMovie => false,
+            MovieRefused::NoMoov | MovieRefused::NoMovie | MovieRefused::NotInPlace(_) => false,
             _ => true,
         },
     }

@@ -33,6 +33,7 @@ pub mod sets;
 pub mod short_file;
 pub mod text_files;
 pub mod texts;
+pub mod walked_segments;
 
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ pub use error::Error;
 
 use self::{
     artifacts::Artifacts, clips::Clips, gathered_cache::GatheredCache, growth::IdleLimit,
-    manifest_cache::ManifestCache,
+    manifest_cache::ManifestCache, walked_segments::WalkedSegments,
 };
 use crate::{background::Background, extent::ResponseMemory, library::Library};
 
@@ -56,6 +57,8 @@ pub struct Titles {
     pub cache: ManifestCache,
     /// The segments in memory.
     pub gathered: GatheredCache,
+    /// The segments whose samples were walked.
+    pub walked: WalkedSegments,
     /// The clips of titles.
     pub clips: Arc<Clips>,
     /// The time without a change after which a file without an end counts as complete.
@@ -73,6 +76,8 @@ pub struct CacheBytes {
     pub gathered: u64,
     /// Of the layouts of clips.
     pub clips: u64,
+    /// Of walked segments.
+    pub walks: u64,
 }
 
 impl Titles {
@@ -89,7 +94,8 @@ impl Titles {
         let gathered = GatheredCache::new(cache_bytes.gathered);
         let clips =
             Clips::new(Arc::clone(&library), cache_bytes.clips, background.runtime(), memory);
+        let walked = WalkedSegments::new(cache_bytes.walks);
         let artifacts = ArcSwapOption::empty();
-        Self { library, artifacts, cache, gathered, clips, idle_limit, background }
+        Self { library, artifacts, cache, gathered, walked, clips, idle_limit, background }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     extent::{File, disk::Version},
     library::{Index, MediaPath},
-    movie::Movie,
+    movie::{Movie, Track},
     package::title,
     transcode::JobSpec,
 };
@@ -43,6 +43,17 @@ pub struct Timing {
     pub indexed: Instant,
 }
 
+impl Opened {
+    /// The place of a track of this movie. Several tracks of a broken file can share an identifier.
+    ///
+    /// # Panics
+    /// If it is a track of another movie.
+    pub fn place(&self, track: &Track) -> usize {
+        let is_it = |other: &Track| std::ptr::eq(other, track);
+        self.movie.tracks.iter().position(is_it).expect("a track of this movie")
+    }
+}
+
 impl Titles {
     /// Opens the playable file of a title: its own, or the remuxed movie. Enqueues the remux if there is
     /// none.
@@ -52,16 +63,37 @@ impl Titles {
         self.open_indexed(title, indexed, RemuxStart::Enqueue, begun, Waiting::Allowed).await
     }
 
-    /// The remux job of a title; `None` if its own file is a movie.
+    /// The remux job of a title; `None` if all its products are made of its own file.
     pub async fn remux_job(&self, title: &MediaPath) -> Result<Option<JobSpec>, Error> {
         let (file, index) = self.index(title, Waiting::Allowed).await?;
-        match index {
-            Ok(_) => Ok(None),
-            Err(refused) => {
-                let source = self.version(&file);
-                remux::spec(title, (&file, source), &refused).await.map(Some)
-            }
+        let refused = match &index {
+            Ok(movie) if movie.mp4().is_some() => return Ok(None),
+            index => index.as_ref().err().map(Arc::as_ref),
+        };
+        let source = self.version(&file);
+        remux::spec(title, (&file, source), refused).await.map(Some)
+    }
+
+    /// What play.mp4 of an opened title is made of: the title itself, if it is an MP4, else the movie that was
+    /// remuxed from it. Enqueues the remux if there is none.
+    pub async fn progressive(
+        &self,
+        title: &MediaPath,
+        opened: Opened,
+        waiting: Waiting,
+    ) -> Result<Opened, Error> {
+        if opened.movie.mp4().is_some() {
+            return Ok(opened);
         }
+        let Opened { file, source, timing, .. } = opened;
+        let start = RemuxStart::Enqueue;
+        let remuxed = remux::open(self, title, (&file, source), None, start, waiting);
+        Ok(self.opened_remuxed(remuxed.boxed_local().await?, source, timing.begun))
+    }
+
+    fn opened_remuxed(&self, remuxed: Remuxed, source: Version, begun: Instant) -> Opened {
+        let Remuxed { folder, file, movie } = remuxed;
+        Opened { source, remuxed: Some(folder), ..self.opened(file, movie, begun) }
     }
 
     /// Opens the playable file of a title whose own file was indexed before.
@@ -77,9 +109,9 @@ impl Titles {
             Ok(movie) => Ok(self.opened(file, movie, begun)),
             Err(refused) => {
                 let source = self.version(&file);
-                let remuxed = remux::open(self, title, (&file, source), &refused, start, waiting);
-                let Remuxed { folder, file, movie } = remuxed.await?;
-                Ok(Opened { source, remuxed: Some(folder), ..self.opened(file, movie, begun) })
+                let refused = Some(&*refused);
+                let remuxed = remux::open(self, title, (&file, source), refused, start, waiting);
+                Ok(self.opened_remuxed(remuxed.await?, source, begun))
             }
         }
     }

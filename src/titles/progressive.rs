@@ -23,7 +23,7 @@ pub struct Selection {
     pub tracks: Vec<String>,
 }
 
-/// A title, or a part of it, as one MP4.
+/// A title, or a part of it, as one MP4. It is one itself: see [`Titles::progressive`].
 pub async fn content(
     titles: &Titles,
     opened: &Opened,

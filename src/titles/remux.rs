@@ -55,12 +55,13 @@ pub struct Remuxed {
     pub movie: Arc<Movie>,
 }
 
-/// Opens the remuxed movie of a file that was refused as a movie itself.
+/// Opens the remuxed movie of a file that was refused as a movie itself, or that is a movie which no MP4 can be
+/// made of in place: then without a refusal.
 pub async fn open(
     titles: &Titles,
     title: &MediaPath,
     (file, version): (&Arc<File>, Version),
-    refused: &MovieRefused,
+    refused: Option<&MovieRefused>,
     start: RemuxStart,
     waiting: Waiting,
 ) -> Result<Remuxed, Error> {
@@ -72,7 +73,9 @@ pub async fn open(
         (Some(artifacts), Some(folder)) => (artifacts, folder),
         (available, _) => {
             waiting.begin().await;
-            check_convertible(title, file, refused).boxed().await?;
+            if let Some(refused) = refused {
+                check_convertible(title, file, refused).boxed().await?;
+            }
             let artifacts = available.ok_or(Error::DatabaseUnavailable(
                 "cannot transcode this title: no database; see the server's log",
             ))?;
@@ -116,13 +119,15 @@ pub async fn open_beside(titles: &Titles, opened: &Opened, name: &str) -> Result
     artifacts.open(folder, name, Waiting::Allowed).await
 }
 
-/// The remux job of a file that was refused as a movie itself.
+/// The remux job of a file that was refused as a movie itself, or as [`open`] has it.
 pub async fn spec(
     title: &MediaPath,
     (file, version): (&Arc<File>, Version),
-    refused: &MovieRefused,
+    refused: Option<&MovieRefused>,
 ) -> Result<JobSpec, Error> {
-    check_convertible(title, file, refused).await?;
+    if let Some(refused) = refused {
+        check_convertible(title, file, refused).await?;
+    }
     Ok(JobSpec::new(title, version, Operation::Remux))
 }
 
@@ -140,7 +145,7 @@ pub async fn lacks_video(
         return Ok(true);
     }
     let (start, waiting) = (RemuxStart::Never, Waiting::Allowed);
-    let remuxed = open(titles, title, (file, version), refused, start, waiting).await?;
+    let remuxed = open(titles, title, (file, version), Some(refused), start, waiting).await?;
     Ok(remuxed.movie.leading_video().is_none())
 }
 

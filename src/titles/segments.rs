@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Error, gathered_cache::GatheredCache, opened::Opened, readiness::Waiting};
+use super::{Error, Titles, gathered_cache::GatheredCache, opened::Opened, readiness::Waiting};
 use crate::{
     extent::{Caching, Content, Extent, Extents, File, ReadAt, ReadError, Source, Validator},
-    movie::{Movie, Track},
+    movie::{Movie, Track, WalkedSegment},
     package::{cmaf, title},
 };
 
@@ -28,8 +28,9 @@ pub enum SegmentFile {
 }
 
 /// A file of the track with this folder: from the cache of gathered segments if there is one, else written at once
-/// if the tables are in memory, else in the disk pool.
+/// if what it is written from is in memory, else in the disk pool.
 pub async fn content(
+    titles: &Titles,
     opened: &Opened,
     gathered: Option<&GatheredCache>,
     folder: &str,
@@ -39,9 +40,9 @@ pub async fn content(
     let track = title::find_track(&opened.movie, folder).ok_or(Error::NotFound)?;
     let extents = match (file, gathered) {
         (SegmentFile::Media(number), Some(gathered)) => {
-            media(opened, gathered, track, number, waiting).await?
+            media(titles, opened, gathered, track, number, waiting).await?
         }
-        _ => extents(opened, track, file, waiting).await?.ok_or(Error::NotFound)?,
+        _ => packaged(titles, opened, track, file, waiting).await?,
     };
     let version = opened.version;
     let tag = match file {
@@ -60,26 +61,45 @@ pub async fn content(
 
 /// A media segment, from the cache or for it.
 async fn media(
+    titles: &Titles,
     opened: &Opened,
     gathered: &GatheredCache,
     track: &Track,
     number: usize,
     waiting: Waiting,
 ) -> Result<Extents, Error> {
-    let key = (*opened.file.identity(), place(&opened.movie, track), number);
+    let key = (*opened.file.identity(), opened.place(track), number);
     if let Some(extents) = gathered.get(&opened.file, &key) {
         return Ok(extents);
     }
-    let file = SegmentFile::Media(number);
-    let extents = extents(opened, track, file, waiting).await?.ok_or(Error::NotFound)?;
-    announce(&opened.file, track, number, &extents);
+    let extents = packaged(titles, opened, track, SegmentFile::Media(number), waiting).await?;
     Ok(gathered.admit(&opened.file, key, extents))
 }
 
-/// The place of a track in its movie. Several tracks of a broken file can share an identifier.
-fn place(movie: &Movie, track: &Track) -> usize {
-    let is_this = |other: &Track| std::ptr::eq(other, track);
-    movie.tracks.iter().position(is_this).expect("a track of this movie")
+/// A file of a track, written from its movie.
+async fn packaged(
+    titles: &Titles,
+    opened: &Opened,
+    track: &Track,
+    file: SegmentFile,
+    waiting: Waiting,
+) -> Result<Extents, Error> {
+    let walked = match file {
+        SegmentFile::IFrame(_) if !track.is_video() => return Err(Error::NotFound),
+        SegmentFile::Media(number) | SegmentFile::IFrame(number) => {
+            titles.walked.segment(opened, track, number, waiting).await?
+        }
+        SegmentFile::Init => None,
+    };
+    let extents = match walked {
+        Some(walked) => walked_extents(opened, track, file, walked, waiting).await?,
+        None => extents(opened, track, file, waiting).await?,
+    };
+    let extents = extents.ok_or(Error::NotFound)?;
+    if let SegmentFile::Media(number) = file {
+        announce(&opened.file, track, number, &extents);
+    }
+    Ok(extents)
 }
 
 async fn extents(
@@ -96,8 +116,7 @@ async fn extents(
         }
     }
     waiting.begin().await;
-    let movie = Arc::clone(&opened.movie);
-    let place = place(&movie, track);
+    let (movie, place) = (Arc::clone(&opened.movie), opened.place(track));
     let written = opened.file.run_in_pool(move |open| {
         write(&movie, &movie.tracks[place], file, &source, &open.blocking_reader())
     });
@@ -123,12 +142,11 @@ fn is_long(track: &Track, file: SegmentFile) -> bool {
     let (SegmentFile::Media(number) | SegmentFile::IFrame(number)) = file else {
         return false;
     };
-    let Some(segment) = track.index.segments.get(number) else {
+    let (Some(measured), Some(end)) = (track.measured(number), track.segment_end(number)) else {
         return false;
     };
-    let end = track.segment_end(number).unwrap_or(segment.first_sample);
-    let samples = end.saturating_sub(segment.first_sample);
-    samples.saturating_add(segment.samples_before()) > INLINE_SAMPLES_MAX
+    let samples = end.saturating_sub(measured.first_sample);
+    samples.saturating_add(measured.samples_before()) > INLINE_SAMPLES_MAX
 }
 
 fn write<R: ReadAt + ?Sized>(
@@ -148,6 +166,40 @@ fn write<R: ReadAt + ?Sized>(
             cmaf::iframe(track, number, source, reader)
         }
         SegmentFile::IFrame(_) => Ok(None),
+    }
+}
+
+/// A segment whose samples are in memory: written at once if they are few, else on a thread for computing.
+async fn walked_extents(
+    opened: &Opened,
+    track: &Track,
+    file: SegmentFile,
+    walked: Arc<WalkedSegment>,
+    waiting: Waiting,
+) -> Result<Option<Extents>, Error> {
+    let source: Arc<dyn Source> = Arc::clone(&opened.file) as _;
+    if track.walked_count(&walked) <= INLINE_SAMPLES_MAX as usize {
+        return Ok(write_walked(track, file, &source, &walked)?);
+    }
+    waiting.begin().await;
+    let (movie, place) = (Arc::clone(&opened.movie), opened.place(track));
+    let written =
+        opened.file.compute(move |_| write_walked(&movie.tracks[place], file, &source, &walked));
+    Ok(written.await??)
+}
+
+fn write_walked(
+    track: &Track,
+    file: SegmentFile,
+    source: &Arc<dyn Source>,
+    walked: &WalkedSegment,
+) -> Result<Option<Extents>, ReadError> {
+    match file {
+        SegmentFile::Media(number) => cmaf::walked_segment(track, number, source, walked),
+        SegmentFile::IFrame(number) if track.is_video() => {
+            cmaf::walked_iframe(track, number, source, walked)
+        }
+        SegmentFile::IFrame(_) | SegmentFile::Init => Ok(None),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     package::{
         chapters::{self, Chapter},
         cues, hls,
-        presentation::{self, Segment},
+        presentation::{self, Segment, Sizes},
         text::{self, Parsed, SubtitleFormat, Subtitles, TimestampMap},
         text_track::{self, Description, HasText},
         title,
@@ -250,6 +250,7 @@ impl TextSource {
                 .iter()
                 .map(|segment| Segment { bytes: SEGMENT_BYTES, ..*segment })
                 .collect(),
+            sizes: Sizes::Exact,
             begins: SegmentStart::Independent,
             target_duration_min_s: 0,
             protection: None,

@@ -164,6 +164,7 @@ fn caches(site: &Site) -> Vec<CacheUse> {
         used("index", &titles.library.indices.lookups),
         used("manifest", &titles.cache.lookups),
         used("gathered", &titles.gathered.lookups),
+        used("walk", &titles.walked.lookups),
     ];
     caches.into_iter().chain(artifacts).collect()
 }

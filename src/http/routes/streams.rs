@@ -192,8 +192,9 @@ async fn resource(
     let opened = titles.open_indexed(title, (file, index), start, begun, *waiting).await?;
     let resource = match view {
         View::Progressive => {
+            let opened = titles.progressive(title, opened, *waiting).await?;
             let content = progressive::content(titles, &opened, selection, *waiting).await?;
-            Resource::Content(content)
+            return Ok((Resource::Content(content), Some(opened.timing)));
         }
         View::Track { version, track, file } if !is_other_track(track) => {
             track_file(request, titles, &opened, (version, track, *file)).await?
@@ -245,6 +246,8 @@ async fn has_source_poster(
     index: &Index,
 ) -> Result<bool, Error> {
     match index {
+        // Audio in Matroska may have cover art attached, which ffmpeg finds.
+        Ok(movie) if movie.mp4().is_none() => Ok(movie.leading_video().is_none()),
         Ok(movie) => Ok(facts::has_cover(file, movie).await?),
         Err(refused) => Ok(remux::lacks_video(titles, title, (file, refused)).await?),
     }
@@ -303,7 +306,8 @@ async fn track_file(
             // A layout shows where the bytes of a segment are in its file.
             let is_layout = request.query.flag("layout", false)?;
             let gathered = (!is_layout).then_some(&titles.gathered);
-            let content = segments::content(opened, gathered, folder, file, waiting).await?;
+            let content =
+                segments::content(titles, opened, gathered, folder, file, waiting).await?;
             return Ok(Resource::Content(content));
         }
         _ => return Err(Error::NotFound),
@@ -331,7 +335,9 @@ async fn set_view(
     }
     match view {
         View::Progressive => {
-            let content = progressive::content(titles, opened, selection, Waiting::Allowed).await?;
+            let waiting = Waiting::Allowed;
+            let opened = titles.progressive(path, opened.clone(), waiting).await?;
+            let content = progressive::content(titles, &opened, selection, waiting).await?;
             Ok(Resource::Content(content))
         }
         _ => view_of_file(site, request, (path, &leading.prefix()), opened).await,

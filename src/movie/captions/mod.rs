@@ -7,6 +7,8 @@
 mod cc_data;
 mod sei;
 
+use std::ops::Range;
+
 use super::{
     Sample, Track,
     codec::nal::{NalFormat, NalKind},
@@ -85,17 +87,14 @@ pub(super) fn read<R: ReadAt + ?Sized>(source: &R, track: &Track) -> Result<Capt
     let mut is_carried = false;
     for (segment, samples) in PROBED_SAMPLES.into_iter().enumerate() {
         if !is_carried {
-            is_carried = !data(&mut frames, track, format, segment, samples)?.is_empty();
+            let from_here = segment..usize::MAX;
+            is_carried = !data(&mut frames, track, format, from_here, samples)?.is_empty();
         }
     }
     if !is_carried {
         return Ok(Captions::default());
     }
-    let segments = &track.index.segments;
-    let end = segments.get(SEGMENTS).map_or(track.index.end_sample, |next| next.first_sample);
-    let first = segments.first().map_or(end, |first| first.first_sample);
-    let samples = end.saturating_sub(first).min(SEARCHED_SAMPLES_MAX);
-    let mut found = data(&mut frames, track, format, 0, samples)?;
+    let mut found = data(&mut frames, track, format, 0..SEGMENTS, SEARCHED_SAMPLES_MAX)?;
     // Captions are in the order of presentation.
     found.sort_by_key(|data| data.presented);
     let (channels, services) =
@@ -103,26 +102,20 @@ pub(super) fn read<R: ReadAt + ?Sized>(source: &R, track: &Track) -> Result<Capt
     Ok(Captions { is_carried, channels, services })
 }
 
-/// The caption data of the first samples of a segment, and of those that follow.
+/// The caption data of the first samples of segments.
 fn data<R: ReadAt + ?Sized>(
     frames: &mut Window<'_, R>,
     track: &Track,
     format: NalFormat,
-    segment: usize,
+    segments: Range<usize>,
     samples: u32,
 ) -> Result<Vec<Data>, ReadError> {
     let mut found = Vec::new();
-    let Some(segment) = track.index.segments.get(segment) else {
-        return Ok(found);
-    };
-    let mut walk = track.walk(frames.source(), segment);
+    let mut walk = track.walk_segments(frames.source(), segments);
     for _ in 0..samples {
-        let Some(Ok(sample)) = walk.next_sample()? else {
+        let Some(sample) = walk.next_sample()? else {
             break;
         };
-        if sample.number >= track.index.end_sample {
-            break;
-        }
         let triplets = triplets(frames, format, &sample)?;
         if !triplets.is_empty() {
             let presented = walk.presented(&sample, &track.timeline);

@@ -41,7 +41,7 @@ pub(super) fn read(nal: &[u8]) -> Option<VideoConfig> {
         }
     }
     let _log2_max_frame_num = bits.ue()?;
-    skip_picture_order_count(&mut bits)?;
+    let is_in_order = skip_picture_order_count(&mut bits)?;
     let _max_num_ref_frames = bits.ue()?;
     bits.skip(1)?;
     let width = bits.ue()?.checked_add(1)?.checked_mul(16)?;
@@ -65,6 +65,14 @@ pub(super) fn read(nal: &[u8]) -> Option<VideoConfig> {
         bit_depth: u8::try_from(bit_depth).ok(),
         chroma: Some(chroma),
         colour: vui.colour,
+        // Profile Baseline has no frames that refer to later ones.
+        reordered_frames: if is_in_order || profile == 66 {
+            Some(0)
+        } else if vui.is_present {
+            reordered_frames(&mut bits)
+        } else {
+            None
+        },
         ..VideoConfig::default()
     })
 }
@@ -93,18 +101,59 @@ fn skip_scaling_list(bits: &mut Bits<'_>, size: usize) -> Option<()> {
     Some(())
 }
 
-fn skip_picture_order_count(bits: &mut Bits<'_>) -> Option<()> {
+/// `max_num_reorder_frames` of the rest of the VUI (annex E.1.1).
+fn reordered_frames(bits: &mut Bits<'_>) -> Option<u8> {
+    const REORDERED_MAX: u32 = 16;
+    if bits.flag()? {
+        bits.ue()?;
+        bits.ue()?;
+    }
+    if bits.flag()? {
+        bits.skip(32 + 32 + 1)?;
+    }
+    let (nal, vcl) = (skip_buffering(bits)?, skip_buffering(bits)?);
+    bits.skip(usize::from(nal || vcl))?;
+    bits.skip(1)?;
+    if !bits.flag()? {
+        return None;
+    }
+    bits.skip(1)?;
+    for _ in 0..4 {
+        bits.ue()?;
+    }
+    bits.ue().filter(|frames| *frames <= REORDERED_MAX).and_then(|frames| u8::try_from(frames).ok())
+}
+
+/// Parameters of a hypothetical reference decoder (annex E.1.2); false if there are none.
+fn skip_buffering(bits: &mut Bits<'_>) -> Option<bool> {
+    const BUFFERS_MAX: u32 = 32;
+    if !bits.flag()? {
+        return Some(false);
+    }
+    let buffers = bits.ue()?.checked_add(1).filter(|buffers| *buffers <= BUFFERS_MAX)?;
+    bits.skip(8)?;
+    for _ in 0..buffers {
+        bits.ue()?;
+        bits.ue()?;
+        bits.skip(1)?;
+    }
+    bits.skip(20)?;
+    Some(true)
+}
+
+/// Skips the fields of the picture order count. True if it follows the decoding order.
+fn skip_picture_order_count(bits: &mut Bits<'_>) -> Option<bool> {
     match bits.ue()? {
-        0 => bits.ue().map(|_| ()),
+        0 => bits.ue().map(|_| false),
         1 => {
             bits.skip(1)?;
             bits.se()?;
             bits.se()?;
             // At most 255; a greater count runs out of bits.
             let frames = bits.ue()?;
-            (0..frames).try_for_each(|_| bits.se().map(|_| ()))
+            (0..frames).try_for_each(|_| bits.se().map(|_| ())).map(|()| false)
         }
-        _ => Some(()),
+        order => Some(order == 2),
     }
 }
 

@@ -61,6 +61,7 @@ impl HevcConfig {
                         video.size = parsed.size;
                         video.aspect = parsed.aspect;
                         video.colour = parsed.colour;
+                        video.reordered_frames = parsed.reordered_frames;
                     }
                     Some(None) => warnings.push(Warning::SequenceParameterSet),
                     None => {}

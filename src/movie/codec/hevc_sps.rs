@@ -15,6 +15,9 @@ const REFERENCE_SETS_MAX: u32 = 64;
 /// The most pictures in one of them (`sps_max_dec_pic_buffering_minus1` is 15 at most).
 const REFERENCES_MAX: u32 = 16;
 
+/// The most frames that are reordered (`sps_max_dec_pic_buffering_minus1` limits them).
+const REORDERED_MAX: u8 = 15;
+
 /// The most long-term reference pictures.
 const LONG_TERM_MAX: u32 = 32;
 
@@ -40,7 +43,10 @@ pub(super) fn read(nal: &[u8]) -> Option<VideoConfig> {
     let _bit_depth_chroma = bits.ue()?;
     let order_count_bits = bits.ue()?.checked_add(4).filter(|&bits| bits <= 16)?;
     let layers = if bits.flag()? { sub_layers + 1 } else { 1 };
-    skip_ue(&mut bits, 3 * layers)?;
+    // Buffering, reordering and latency; those of the highest layer hold for all.
+    skip_ue(&mut bits, 3 * (layers - 1) + 1)?;
+    let reordered_frames = u8::try_from(bits.ue()?).ok().filter(|frames| *frames <= REORDERED_MAX);
+    skip_ue(&mut bits, 1)?;
     // Coding and transform block sizes and depths.
     skip_ue(&mut bits, 6)?;
     if bits.flag()? && bits.flag()? {
@@ -65,6 +71,7 @@ pub(super) fn read(nal: &[u8]) -> Option<VideoConfig> {
         bit_depth: u8::try_from(bit_depth).ok(),
         chroma: Some(chroma),
         colour: vui.colour,
+        reordered_frames,
         ..VideoConfig::default()
     })
 }
@@ -194,6 +201,7 @@ mod tests {
             assert_eq!((colour.primaries, colour.transfer, colour.matrix), (9, 16, 9), "{name}");
             assert_eq!(colour.full_range, Some(false), "{name}");
             assert_eq!((video.size, video.bit_depth), (Some((1920, 1080)), Some(10)), "{name}");
+            assert_eq!(video.reordered_frames, Some(2), "{name}");
             let aspect = video.aspect.expect("an aspect");
             assert_eq!((aspect.h_spacing, aspect.v_spacing), (4, 3), "{name}");
         }

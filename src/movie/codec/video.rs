@@ -35,6 +35,9 @@ pub struct Video {
     pub range: VideoRange,
     /// Dolby Vision, alone or on a base layer that other decoders play.
     pub dolby_vision: Option<DolbyVision>,
+    /// The most frames that precede any frame in decoding order and follow it in presentation, if the stream
+    /// tells it.
+    pub reordered_frames: Option<u8>,
 }
 
 /// Pixel aspect ratio, width by height (`pasp`, section 12.1.4), in lowest terms. Neither is zero.
@@ -79,6 +82,7 @@ pub(super) struct VideoConfig {
     pub profile: Option<String>,
     pub level: Option<String>,
     pub colour: Colour,
+    pub reordered_frames: Option<u8>,
 }
 
 /// The place of width and height in an entry, header included.
@@ -201,6 +205,7 @@ pub(super) fn describe(
         colour,
         range,
         dolby_vision,
+        reordered_frames: config.reordered_frames,
     };
     Description { codec, codecs, video, format: emitted }
 }

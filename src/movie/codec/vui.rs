@@ -6,6 +6,7 @@ use super::{bits::Bits, colour::Colour, video::SampleAspect};
 /// Pixel aspect ratio and colour.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Vui {
+    pub is_present: bool,
     pub aspect: Option<SampleAspect>,
     pub colour: Colour,
 }
@@ -35,8 +36,8 @@ const EXTENDED_SAR: u8 = 255;
 
 /// Reads `vui_parameters_present_flag`, the aspect ratio and the colour.
 pub(super) fn read(bits: &mut Bits<'_>) -> Option<Vui> {
-    let mut vui = Vui::default();
-    if !bits.flag()? {
+    let mut vui = Vui { is_present: bits.flag()?, ..Vui::default() };
+    if !vui.is_present {
         return Some(vui);
     }
     if bits.flag()? {

@@ -118,18 +118,19 @@ fn is_media(track: &Track) -> bool {
     track.is_video() || track.is_audio()
 }
 
-/// The number of samples of a track in a range of time, in ticks: at least so many.
+/// The number of samples of a track in a range of time, in ticks: at least so many that the index knows of.
 fn samples_min(track: &Track, (start, end): (i64, i64)) -> u32 {
+    let first_sample = |number: usize| track.measured(number).map(|segment| segment.first_sample);
     let segments = &track.index.segments;
     let first = segments.partition_point(|segment| segment.start <= start);
     let after = segments.partition_point(|segment| segment.start < end);
     let until = match after.checked_sub(1) {
         // The last segment may end after the clip.
-        Some(last) if end < track.index.end => segments[last].first_sample,
+        Some(last) if end < track.index.end => first_sample(last).unwrap_or(0),
         Some(_) => track.index.end_sample,
         None => 0,
     };
-    segments.get(first).map_or(0, |segment| until.saturating_sub(segment.first_sample))
+    first_sample(first).map_or(0, |first| until.saturating_sub(first))
 }
 
 fn in_ms(ticks: i64, timescale: NonZeroU32) -> u64 {

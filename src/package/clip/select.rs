@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::{Clip, ClipRefused, Layout, MEMORY_MAX_BYTES, Part, in_ticks, is_media, write};
 use crate::{
-    extent::{ReadAt, ReadError},
-    movie::{Movie, Sample, Segment, Track, codec::Codec},
+    extent::ReadAt,
+    movie::{Movie, Sample, Track, codec::Codec},
     package::{cues, tables::Tables},
 };
 
@@ -79,26 +79,20 @@ pub(super) fn cut<R: ReadAt + ?Sized>(
     // A segment begins with a sync sample, and audio needs one frame more.
     let after = segments.partition_point(|segment| segment.start <= start);
     let first = after.saturating_sub(if track.is_video() { 1 } else { 2 });
-    let Some(segment): Option<&Segment> = segments.get(first) else {
-        return Ok((cut, 0));
-    };
     if start >= track.index.end {
         return Ok((cut, 0));
     }
-    let mut walk = track.walk(reader, segment);
+    let mut walk = track.walk_from(reader, first);
     let raise = i64::from(track.index.raise);
     // RFC 7845 section 4.6. The output of other decoders is correct from the second frame on.
     let preroll = if track.entry.codec == Codec::Opus { in_ticks(80, track.timescale) } else { 0 };
-    let is_text = cues::format(track).is_some();
+    let is_text = cues::is_text(track);
     // Samples that are decoded after the last presented one; needed if another presented one follows.
     let mut pending: Vec<Sample> = Vec::new();
     let (mut first_dts, mut first_presented) = (None, i64::MAX);
     // The same without frames that are decoded only.
     let mut first_shown = i64::MAX;
-    for _ in segment.first_sample..track.index.end_sample {
-        let Some(Ok(sample)) = walk.next_sample()? else {
-            return Err(ReadError::Changed.into());
-        };
+    while let Some(sample) = walk.next_sample()? {
         if sample.is_silence {
             // The tables extend the frame before: all bytes of a clip are in the file.
             continue;

@@ -22,8 +22,8 @@ impl Span {
     pub const TRACK: u32 = 1;
 
     /// The samples for all that is presented in a range of time, in ticks. `None` if they cannot be read in the
-    /// order of decoding without going back in the file, as through a pipe; if an edit list hides some of them; or
-    /// if there are none.
+    /// order of decoding without going back in the file, as through a pipe; if an edit list hides some of them; if
+    /// some of their bytes are not in the file; or if there are none.
     ///
     /// # Errors
     /// If they are too many, or the file cannot be read.
@@ -33,7 +33,8 @@ impl Span {
         reader: &R,
     ) -> Result<Option<Self>, ClipRefused> {
         // An edit list hides some of the samples of pieces, and the timestamps do not show which.
-        if track.has_pieces() {
+        // The tables of a movie cannot put bytes in front of its samples.
+        if track.has_pieces() || !track.prefix.is_empty() {
             return Ok(None);
         }
         let (cut, first_dts) = cut(track, (range.start, range.end), reader, MEMORY_MAX_BYTES)?;

@@ -229,10 +229,12 @@ fn for_each_sample<R: ReadAt>(
     index: usize,
     mut on_sample: impl FnMut(Sample) -> Result<(), JoinError>,
 ) -> Result<(), JoinError> {
-    let segment = track.index.segments.first().ok_or(JoinError::Incomplete(index + 1))?;
-    let mut walk = track.walk(file, segment);
+    if track.index.segments.is_empty() {
+        return Err(JoinError::Incomplete(index + 1));
+    }
+    let mut walk = track.walk_from(file, 0);
     while let Some(sample) = walk.next_sample()? {
-        on_sample(sample.map_err(|_| JoinError::Incomplete(index + 1))?)?;
+        on_sample(sample)?;
     }
     Ok(())
 }

@@ -116,21 +116,22 @@ impl Faststart {
     }
 }
 
-/// Moves the index of a file with sample tables to the front. `None` if the file should be sent unchanged:
-/// its index is in front and needs no repair, or has too many boxes.
+/// Moves the index of an MP4 with sample tables to the front. `None` if the file should be sent unchanged: its
+/// index is in front and needs no repair, or has too many boxes.
 pub fn faststart<R: ReadAt + ?Sized>(
     movie: &Movie,
     reader: &R,
 ) -> Result<Option<Faststart>, ReadError> {
-    let moov = movie.moov.whole();
-    let is_in_front = movie.mdat.is_none_or(|mdat| moov.end <= mdat);
+    let Some(mp4) = movie.mp4() else { return Ok(None) };
+    let moov = mp4.moov.whole();
+    let is_in_front = mp4.mdat.is_none_or(|mdat| moov.end <= mdat);
     let needs_repair = movie.tracks.iter().any(|track| !track.entry.repairs.is_empty());
     let is_converted = becomes_mp4(movie);
     if is_in_front && !needs_repair && !is_converted {
         return Ok(None);
     }
     let mut parts = Vec::new();
-    if !collect(movie, reader, &movie.moov, is_converted, &mut parts)? {
+    if !collect(movie, reader, &mp4.moov, is_converted, &mut parts)? {
         return Ok(None);
     }
     // If the index is in front, all that precedes it stays; otherwise only `ftyp` does.

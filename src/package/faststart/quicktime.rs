@@ -38,11 +38,12 @@ pub(super) enum Mp4Form {
 /// A movie with video or audio that has no MP4 sample entry, such as ProRes or PCM, stays a QuickTime movie:
 /// a sound description of version 1 means another thing in MP4, and what plays such codecs reads QuickTime.
 pub fn becomes_mp4(movie: &Movie) -> bool {
-    let is_quicktime = movie.brand.is_none_or(|brand| brand == FourCc(*b"qt  "));
+    let Some(mp4) = movie.mp4() else { return false };
+    let is_quicktime = mp4.brand.is_none_or(|brand| brand == FourCc(*b"qt  "));
     let is_media = |handler: FourCc| matches!(&handler.0, b"vide" | b"soun");
     let has_entry = |track: &Track| !is_media(track.handler) || track.entry.packageable().is_ok();
     is_quicktime
-        && movie.fragments == 0
+        && mp4.fragments == 0
         && movie.tracks.iter().all(has_entry)
         && !movie.left_out.iter().any(|track| track.handler.is_none_or(is_media))
 }

@@ -2,7 +2,7 @@
 
 use crate::package::{
     bit_rate::BitRate,
-    presentation::Track,
+    presentation::{Sizes, Track},
     write::{UniqueNames, language, name},
 };
 
@@ -124,6 +124,20 @@ impl Group<'_> {
     /// Bit rate that suffices for each member.
     pub(super) fn bit_rate(&self) -> BitRate {
         let rates = self.renditions.iter().map(|rendition| BitRate::from_track(rendition.track));
+        rates.fold(BitRate::default(), BitRate::or)
+    }
+
+    /// Bit rate that each member needs beside a video track. If the sizes of that are not known, they count all
+    /// tracks of its file.
+    pub(super) fn bit_rate_beside(&self, video: &Track) -> BitRate {
+        let is_counted = |track: &Track| {
+            let of = |track: &Track| (track.version.clone(), track.prefix.clone());
+            video.sizes != Sizes::Exact && of(track) == of(video)
+        };
+        let rates = self.renditions.iter().map(|rendition| {
+            let rate = BitRate::from_track(rendition.track);
+            if is_counted(rendition.track) { BitRate { peak: 0, ..rate } } else { rate }
+        });
         rates.fold(BitRate::default(), BitRate::or)
     }
 

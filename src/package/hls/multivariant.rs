@@ -58,8 +58,9 @@ pub fn multivariant(presentation: &Presentation) -> String {
     // Video without audio has variants as well.
     let no_audio = audio.is_empty().then_some(None);
     for group in audio.iter().map(Some).chain(no_audio) {
-        let group_rate = group.map(Group::bit_rate).unwrap_or_default().and(subtitles_rate);
         for (track, video, rate) in &videos {
+            let group_rate = group.map(|group| group.bit_rate_beside(track)).unwrap_or_default();
+            let group_rate = group_rate.and(subtitles_rate);
             let members = group.iter().flat_map(|group| &group.renditions);
             let codecs = codecs([*track].into_iter().chain(members.map(|member| member.track)));
             let tag = stream_inf(&mut text, rate.and(group_rate), codecs.as_deref());
@@ -161,9 +162,12 @@ fn stream_inf<'t>(text: &'t mut String, rate: BitRate, codecs: Option<&str>) -> 
 }
 
 fn bandwidths<'t>(tag: Tag<'t>, rate: BitRate, codecs: Option<&str>) -> Tag<'t> {
-    tag.number("BANDWIDTH", rate.peak)
-        .number("AVERAGE-BANDWIDTH", rate.average)
-        .quoted_if("CODECS", codecs)
+    let tag = tag.number("BANDWIDTH", rate.peak);
+    let tag = match rate.average_is_known {
+        true => tag.number("AVERAGE-BANDWIDTH", rate.average),
+        false => tag,
+    };
+    tag.quoted_if("CODECS", codecs)
 }
 
 /// Adds the video attributes of variants and I-frame playlists. RESOLUTION is the displayed size.

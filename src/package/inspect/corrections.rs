@@ -1,7 +1,7 @@
 //! Sentences about what a track says and cannot mean, and what is read instead.
 
 use super::{report::Severity, words};
-use crate::movie::{Corrections, SegmentStart, Track};
+use crate::movie::{Corrections, Measured, SegmentStart, Track};
 
 /// A problem of a track: its severity, the sentence, and the next step.
 pub(super) type Finding = (Severity, String, &'static str);
@@ -113,9 +113,9 @@ pub(super) fn corrections(track: &Track) -> Vec<Finding> {
 
 /// Open GOPs at the start of segments.
 pub(super) fn open_gops(track: &Track) -> Option<Finding> {
-    let segments = &track.index.segments;
-    let open =
-        segments.iter().filter(|segment| segment.shape.begins == SegmentStart::Leading).count();
+    let segments = &track.index.measured;
+    let is_open = |segment: &&Measured| segment.totals.shape.begins == SegmentStart::Leading;
+    let open = segments.iter().filter(is_open).count();
     (open > 0).then(|| {
         let sentence = format!(
             "{open} of {} segments begin with an open GOP: frames that are presented before the key frame may \

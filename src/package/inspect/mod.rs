@@ -44,7 +44,7 @@ use super::{
 };
 use crate::{
     extent::{ReadAt, ReadError, disk::Version},
-    movie::{FourCc, Movie, MovieRefused},
+    movie::{FourCc, Movie, MovieRefused, Mp4},
 };
 
 /// Inspects a file. `index` is its index with segments on a grid of `grid_ms`, or the reason why it has
@@ -129,7 +129,7 @@ fn refused_report(
     problems.refused(refused, boxes);
     problems.boxes(boxes);
     let left_out = match refused {
-        MovieRefused::NoTrack(left_out) => &left_out[..],
+        MovieRefused::NoTrack(left_out) | MovieRefused::NotInPlace(left_out) => &left_out[..],
         _ => &[],
     };
     let foreign_ms = boxes.foreign.as_ref().and_then(|foreign| foreign.duration_ms);
@@ -145,7 +145,9 @@ fn refused_report(
         ..empty(file(boxes, size_bytes, version))
     };
     match (refused, &boxes.foreign) {
-        (MovieRefused::NoMovie, Some(_)) => report.before_remux(&remux::Progress::NotStarted),
+        (MovieRefused::NoMovie | MovieRefused::NotInPlace(_), Some(_)) => {
+            report.before_remux(&remux::Progress::NotStarted)
+        }
         _ => report,
     }
 }
@@ -177,8 +179,8 @@ fn movie_report(
     let folders = folders(movie, &offered, surveys);
     let mut report = empty(File {
         streams_version: Some(streams_version.to_string()),
-        fragments: movie.fragments,
-        index: index(movie),
+        fragments: movie.mp4().map_or(0, |mp4| mp4.fragments),
+        index: movie.mp4().map_or_else(|| boxes.index(), index),
         interleaving: interleaving(movie, surveys),
         average_extent_bytes: {
             let bytes: u64 = surveys.iter().map(|survey| survey.bytes).sum();
@@ -186,8 +188,10 @@ fn movie_report(
         },
         ..file(boxes, size_bytes, version)
     });
+    report.browsers = boxes.foreign.as_ref().map(|foreign| foreign.browsers.clone());
     let mut problems = Problems::default();
     problems.boxes(boxes);
+    problems.in_place(movie, boxes, surveys);
     for (place, (track, survey)) in movie.tracks.iter().zip(surveys).enumerate() {
         let folder =
             folders.iter().find(|(other, _)| *other == place).map(|(_, folder)| folder.as_str());
@@ -243,10 +247,10 @@ fn folders(movie: &Movie, offered: &[Offered], surveys: &[Survey]) -> Vec<(usize
     folders
 }
 
-/// Position of the index of a movie, even if it comes after more boxes than [`TopBoxes`] reads.
-fn index(movie: &Movie) -> Index {
-    let moov = movie.moov.whole();
-    let is_after_media = movie.mdat.is_some_and(|mdat| mdat < moov.start);
+/// Position of the index of an MP4, even if it comes after more boxes than [`TopBoxes`] reads.
+fn index(mp4: &Mp4) -> Index {
+    let moov = mp4.moov.whole();
+    let is_after_media = mp4.mdat.is_some_and(|mdat| mdat < moov.start);
     let place = if is_after_media { Place::End } else { Place::Front };
     Index { place, size_bytes: Some(moov.end - moov.start) }
 }

@@ -53,8 +53,8 @@ impl Playable {
         Self { file, segments, reasons: browsers.into_iter().chain(remux).collect() }
     }
 
-    /// Of a file in another container that is remuxed into a movie.
-    pub fn after_remux(foreign: &Foreign, movie: &Movie) -> Self {
+    /// Of a file in another container than MP4: with the movie that it is, or that was remuxed from it.
+    pub fn of_foreign(foreign: &Foreign, movie: &Movie) -> Self {
         let of_movie = Self::of_movie(movie);
         let file = foreign.browsers.plays == Plays::Yes;
         let reasons = match (file, of_movie.segments) {

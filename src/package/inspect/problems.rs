@@ -50,8 +50,12 @@ impl Problems {
     /// Adds the reason why the file is not a movie.
     pub(super) fn refused(&mut self, refused: &MovieRefused, boxes: &TopBoxes) {
         let advice = match (refused, boxes.container()) {
-            (MovieRefused::NoMovie, Some(_)) => "The file itself is served below /media/.",
-            (MovieRefused::NoMovie, None) => "Check that the file is a video.",
+            (MovieRefused::NoMovie | MovieRefused::NotInPlace(_), Some(_)) => {
+                "The file itself is served below /media/."
+            }
+            (MovieRefused::NoMovie | MovieRefused::NotInPlace(_), None) => {
+                "Check that the file is a video."
+            }
             (MovieRefused::NoMoov, _) => {
                 "Copy or download the file again. If the recording was interrupted, a tool such as \
                  untrunc can rebuild the index from an intact file of the same camera."
@@ -94,6 +98,24 @@ impl Problems {
                 "No action needed for play.mp4, HLS and DASH. For other uses: \
                  ffmpeg -i IN -c copy -movflags +faststart OUT.mp4.",
             );
+        }
+    }
+
+    /// Adds what plays of a movie in another container than MP4.
+    pub(super) fn in_place(&mut self, movie: &Movie, boxes: &TopBoxes, surveys: &[Survey]) {
+        let Some(container) = boxes.container().filter(|_| movie.mp4().is_none()) else {
+            return;
+        };
+        let what =
+            format!("This is {container}, which HLS and DASH play in place, without a copy.");
+        let advice = "For play.mp4 Headwater remuxes it into MP4 with ffmpeg at the first request.";
+        self.add(Severity::Note, None, what, advice);
+        if let Some(segments) = surveys.iter().filter_map(|survey| survey.segments).max() {
+            let what =
+                format!("Sample counts and sizes are those of the first {segments} segments.");
+            let advice =
+                "The file has no table of its samples. To count all: ffprobe -count_packets.";
+            self.add(Severity::Note, None, what, advice);
         }
     }
 
@@ -141,7 +163,7 @@ impl Problems {
                 );
             }
         }
-        if movie.timescale_is_missing {
+        if movie.mp4().is_some_and(|mp4| mp4.timescale_is_missing) {
             let what = "The movie header (mvhd) has no timescale: one tick a second is assumed."
                 .to_owned();
             let advice = "Only edit lists and declared durations depend on it. To fix the file: \

@@ -27,14 +27,15 @@ pub(super) fn repairs(
     }
     // Fragments of encrypted tracks are not merged.
     let is_clear = movie.tracks.iter().all(|track| track.entry.encryption.is_none());
-    if movie.fragments > 0 && is_clear {
-        let fragments = match movie.fragments {
+    let fragments = movie.mp4().map_or(0, |mp4| mp4.fragments);
+    if fragments > 0 && is_clear {
+        let fragments = match fragments {
             1 => "the fragment becomes".to_owned(),
             fragments => format!("{fragments} fragments become"),
         };
         whole(format!("{fragments} one MP4 with one index in play.mp4"));
     }
-    if movie.fragments == 0 && movie.needs_new_tables() {
+    if fragments == 0 && movie.needs_new_tables() {
         whole("play.mp4 gets new sample tables".to_owned());
     }
     for (number, (track, survey)) in movie.tracks.iter().zip(surveys).enumerate() {

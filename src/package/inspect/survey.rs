@@ -1,5 +1,7 @@
 //! Statistics from one pass over all samples of a track, beyond those that the index keeps.
 
+use std::num::NonZeroU32;
+
 use super::texts;
 use crate::{
     extent::{ReadAt, ReadError},
@@ -12,6 +14,10 @@ pub(super) const SAMPLES_MAX: u64 = 4 << 20;
 
 /// The most seconds with a known file offset: ten hours take 288 KB per track.
 const SECONDS_MAX: usize = 36_000;
+
+/// The most segments that a report reads of a track whose samples are between others in the file, and not in a
+/// table.
+const UNMEASURED_SEGMENTS_MAX: usize = 8;
 
 /// Marks a second in which no sample begins.
 const NO_OFFSET: u64 = u64::MAX;
@@ -42,6 +48,8 @@ pub(super) struct Survey {
     pub(super) first_presented: Option<i64>,
     /// Whether this is a text track without cues.
     pub(super) is_without_cues: bool,
+    /// Only so many segments at the beginning were read: the samples of the others are in no table.
+    pub(super) segments: Option<usize>,
     /// Whether the limit ended the pass early.
     pub(super) is_partial: bool,
     /// Offset of the first sample of each second, or [`NO_OFFSET`].
@@ -56,19 +64,17 @@ impl Survey {
         left: &mut u64,
     ) -> Result<Self, ReadError> {
         let mut survey = Self::default();
-        let Some(first) = track.index.segments.first() else {
-            return Ok(survey);
-        };
-        let mut walk = track.walk(source, first);
+        let count = track.index.segments.len();
+        let is_measured = !track.index.measured.is_empty();
+        let surveyed = if is_measured { count } else { count.min(UNMEASURED_SEGMENTS_MAX) };
+        survey.segments = (surveyed < count).then_some(surveyed);
+        let mut walk = track.walk_segments(source, 0..surveyed);
         let (mut run_end, mut last_sync, mut last_duration) = (None, None, None);
-        for _ in first.first_sample..track.index.end_sample {
+        while let Some(sample) = walk.next_sample()? {
             if *left == 0 {
                 survey.is_partial = true;
                 break;
             }
-            let Some(Ok(sample)) = walk.next_sample()? else {
-                break;
-            };
             *left -= 1;
             if sample.is_silence {
                 continue;
@@ -131,6 +137,13 @@ impl Survey {
     /// Whether the frame rate is variable: more than one sample in a hundred is uneven.
     pub(super) fn is_variable(&self) -> bool {
         self.uneven * 100 > self.samples
+    }
+
+    /// Bits per second of the samples that were read.
+    pub(super) fn average_bits_s(&self, timescale: NonZeroU32) -> u64 {
+        let bits = u128::from(self.bytes) * 8 * u128::from(timescale.get());
+        let average = bits.checked_div(u128::from(self.duration.unsigned_abs())).unwrap_or(0);
+        u64::try_from(average).unwrap_or(u64::MAX)
     }
 
     /// Average length of a contiguous run, in bytes.

@@ -23,7 +23,7 @@ pub(super) fn is_without_cues<R: ReadAt + ?Sized>(
     track: &Track,
     source: &R,
 ) -> Result<bool, ReadError> {
-    Ok(cues::format(track).is_some()
+    Ok(cues::is_text(track)
         && match text_track::has_text(track) {
             HasText::Yes => false,
             HasText::No => true,

@@ -22,6 +22,9 @@ pub(super) fn report(
     survey: &Survey,
 ) -> Track {
     let rate = BitRate::from_track(described);
+    let is_measured = !track.index.measured.is_empty();
+    let average_bits_s =
+        if rate.average_is_known { rate.average } else { survey.average_bits_s(track.timescale) };
     let entry = &track.entry;
     Track {
         id: track.id,
@@ -54,10 +57,10 @@ pub(super) fn report(
             _ => None,
         },
         text: None,
-        bit_rate: ReportedBitRate { average_bits_s: rate.average, peak_bits_s: rate.peak },
+        bit_rate: ReportedBitRate { average_bits_s, peak_bits_s: rate.peak },
         timing: timing(track, survey),
         samples: survey.samples,
-        size_bytes: track.index.bytes,
+        size_bytes: if is_measured { track.index.bytes } else { survey.bytes },
         average_extent_bytes: survey.average_extent(),
         segments: Segments {
             count: track.index.segments.len(),

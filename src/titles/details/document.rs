@@ -86,7 +86,8 @@ pub struct Rendition {
     codec: String,
     /// RFC 6381.
     codecs: String,
-    average_bits_s: u64,
+    /// `None` if the file does not tell it.
+    average_bits_s: Option<u64>,
     /// Whether it is the title's own video, and not a version of it.
     is_original: bool,
 }
@@ -224,12 +225,13 @@ fn renditions(opened: &Opened, assets: &TitleAssets) -> Vec<Rendition> {
     let own = opened.version.to_string();
     let rendition = |track: &presentation::Track| {
         let video = track.video()?;
+        let rate = BitRate::from_track(track);
         let pixels = |side: u32| if side == 0 { None } else { Some(side) };
         Some(Rendition {
             height: pixels(video.width.min(video.height))?,
             codec: codec_word(&track.codecs),
             codecs: track.codecs.clone(),
-            average_bits_s: BitRate::from_track(track).average,
+            average_bits_s: Some(rate.average).filter(|_| rate.average_is_known),
             is_original: track.version == own,
         })
     };

@@ -41,7 +41,13 @@ impl Titles {
             Err(error) => return Err(error),
         };
         let assets = TitleAssets::open(self, title, &opened, "").await?;
-        let playable = Playable::of_movie(&opened.movie);
+        let playable = match opened.movie.mp4() {
+            Some(_) => Playable::of_movie(&opened.movie),
+            None => match facts::foreign(&opened.file).await? {
+                Some(foreign) => Playable::of_foreign(&foreign, &opened.movie),
+                None => Playable::of_movie(&opened.movie),
+            },
+        };
         let facts = facts::of_opened(&opened).await?;
         let details = self.details_of_movie(opened, assets, playable).await?;
         Ok(Details { facts: Some(facts), ..details })
@@ -98,7 +104,7 @@ impl Titles {
         let opened = self.open_indexed(title, indexed, start, begun, Waiting::Allowed).await?;
         let assets = TitleAssets::open(self, title, &opened, "").await?;
         let playable = match foreign {
-            Some(foreign) => Playable::after_remux(foreign, &opened.movie),
+            Some(foreign) => Playable::of_foreign(foreign, &opened.movie),
             None => Playable::of_movie(&opened.movie),
         };
         let facts = facts::from_remuxed(&opened.movie, title, foreign);

@@ -49,7 +49,7 @@ pub struct Chunk {
     pub first: i64,
     /// When the next chunk starts, or the title ends.
     pub end: i64,
-    /// The number of frames, if all can be decoded.
+    /// The number of frames, if all can be decoded; 0 if they were not counted.
     pub frames: u32,
     /// When segments start within the chunk, but for its first frame.
     pub key_frames: Vec<i64>,
@@ -61,7 +61,8 @@ pub struct Chunk {
 }
 
 impl ChunkPlan {
-    /// Cuts a track into chunks of about `chunk_ms`. Reads all samples of the track once.
+    /// Cuts a track into chunks of about `chunk_ms`. Reads all samples of the track once, unless the index has not
+    /// measured them: then the frames are not counted, and each segment begins with a key frame.
     ///
     /// # Errors
     /// If the file cannot be read, or has changed since it was indexed.
@@ -71,7 +72,13 @@ impl ChunkPlan {
         chunk_ms: NonZeroU64,
     ) -> Result<Self, ReadError> {
         let mut chunks = cut(track, chunk_ms);
-        let visible_at_start = scan(track, reader, &mut chunks)?;
+        let visible_at_start = match track.index.measured.is_empty() {
+            true => {
+                seek_to_cuts(&mut chunks);
+                None
+            }
+            false => scan(track, reader, &mut chunks)?,
+        };
         if let (Some(chunk), Some(first)) = (chunks.first_mut(), visible_at_start) {
             chunk.first = first;
         }
@@ -85,6 +92,33 @@ impl ChunkPlan {
             until: track.index.end,
             chunks: merge(chunks),
         })
+    }
+
+    /// Counts the frames of a chunk, by its place, if that was not done. Reads its samples.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has changed since it was indexed.
+    pub fn count_frames<R: ReadAt + ?Sized>(
+        &mut self,
+        track: &Track,
+        reader: &R,
+        place: usize,
+    ) -> Result<(), ReadError> {
+        let Some(chunk) = self.chunks.get_mut(place).filter(|chunk| chunk.frames == 0) else {
+            return Ok(());
+        };
+        let segment = |time: i64| {
+            let after = track.index.segments.partition_point(|segment| segment.start <= time);
+            after.saturating_sub(1)
+        };
+        // Frames that are presented before the end may follow the next key frame.
+        let segments = segment(chunk.first)..segment(chunk.end).saturating_add(1);
+        let mut walk = track.walk_segments(reader, segments);
+        while let Some(sample) = walk.next_sample()? {
+            let presented = track.timeline.presented(sample.dts, sample.composition);
+            chunk.frames += u32::from((chunk.first..chunk.end).contains(&presented));
+        }
+        Ok(())
     }
 
     /// When the segments of the title start.
@@ -135,6 +169,16 @@ fn cut(track: &Track, chunk_ms: NonZeroU64) -> Vec<Chunk> {
     chunks
 }
 
+/// Lets each chunk be decoded from where it begins.
+fn seek_to_cuts(chunks: &mut [Chunk]) {
+    let mut previous = None;
+    for chunk in chunks.iter_mut() {
+        chunk.seek = Some(chunk.first);
+        chunk.seek_previous = previous;
+        previous = Some(chunk.key_frames.last().copied().unwrap_or(chunk.first));
+    }
+}
+
 /// Appends chunks that decoding cannot start with to the chunk before: a segment may start without a key
 /// frame when the next key frame is very far away.
 fn merge(chunks: Vec<Chunk>) -> Vec<Chunk> {
@@ -160,23 +204,17 @@ fn scan<R: ReadAt + ?Sized>(
     reader: &R,
     chunks: &mut [Chunk],
 ) -> Result<Option<i64>, ReadError> {
-    let Some(segment) = track.index.segments.first() else {
-        return Ok(None);
-    };
     let (from, until) = (track.timeline.from, track.index.end);
     let raise = i64::from(track.index.raise);
     // Without one shift there is no place in the file to seek to, so that all is one chunk.
     let file_shift = track.file_shift();
-    let mut walk = track.walk(reader, segment);
+    let mut walk = track.walk_from(reader, 0);
     // Frames that are presented before the first key frame refer to missing frames.
     let mut first_decodable = None;
     let mut visible_at_start: Option<i64> = None;
     // The last key frame: the chunk that it starts, and its timestamp.
     let mut key_frame = None;
-    for _ in segment.first_sample..track.index.end_sample {
-        let Some(Ok(sample)) = walk.next_sample()? else {
-            return Err(ReadError::Changed);
-        };
+    while let Some(sample) = walk.next_sample()? {
         let presented = track.timeline.presented(sample.dts, sample.composition);
         let in_file = |time: i64| time.saturating_sub(file_shift.unwrap_or(0));
         let timestamp = in_file(presented);

@@ -131,7 +131,15 @@ impl VideoTrack {
             let amount = amount * u128::from(track.timescale.get()) / u128::from(ticks);
             u64::try_from(amount).unwrap_or(u64::MAX)
         };
-        let frames = index.end_sample.saturating_sub(first.first_sample);
+        let frames_in_1000_s = match track.sample_count() {
+            Some(frames) => per_second(u128::from(frames) * 1000),
+            None => {
+                let ticks = u128::from(index.presented_ticks.max(1));
+                let frames = u128::from(index.presented_samples) * 1000;
+                u64::try_from(frames * u128::from(track.timescale.get()) / ticks)
+                    .unwrap_or(u64::MAX)
+            }
+        };
         let shape = track.shape?;
         let (width, height) = shape.displayed()?;
         let is_8_bit_420 = video.bit_depth.is_none_or(|bits| bits == 8)
@@ -144,9 +152,8 @@ impl VideoTrack {
         Some(Self {
             width,
             height,
-            frame_rate_millihertz: u32::try_from(per_second(u128::from(frames) * 1000))
-                .unwrap_or(u32::MAX),
-            bit_rate: per_second(u128::from(index.bytes) * 8),
+            frame_rate_millihertz: u32::try_from(frames_in_1000_s).unwrap_or(u32::MAX),
+            bit_rate: per_second(u128::from(track.bytes_at_most()) * 8),
             codec: track.entry.codec,
             is_playable,
             range: video.range,

@@ -61,10 +61,10 @@ impl JobRunner {
         let JobContext { progress, cancel } = context;
         let file_bytes = bytes_max(title, track)?;
         let track = find_track(&title.movie, track)?;
-        let (name, input, id) = self.audio_input(title, track, folder).await?;
+        let (name, input, stream) = self.audio_input(title, track, folder).await?;
         let channels = audio::channels(track);
         let run = Invocation {
-            arguments: audio::arguments(name.as_ref(), id, channels, AUDIO_FILE),
+            arguments: audio::arguments(name.as_ref(), &stream, channels, AUDIO_FILE),
             input,
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes, ..self.limits() },
@@ -79,19 +79,20 @@ impl JobRunner {
         spawn_blocking(move || check_movie(&output, grid_ms)).await.map_err(Failure::transient)?
     }
 
-    /// The input of the encoder with its name, and the id of the track there.
+    /// The input of the encoder with its name, and the stream of the track there.
     async fn audio_input(
         &self,
         title: &Opened,
         track: &Track,
         folder: &Path,
-    ) -> Result<(&'static str, Input, u32), Failure> {
+    ) -> Result<(&'static str, Input, String), Failure> {
         if piped::is_needed(title)
             && let Some(span) = read_track(title, track.id).await?
         {
-            return Ok((PIPE, piped::input(&span, title)?, Span::TRACK));
+            return Ok((PIPE, piped::input(&span, title)?, format!("i:{}", Span::TRACK)));
         }
-        Ok((FILE, title.input(self, folder).await?, track.id))
+        let stream = audio::stream(&title.movie, track);
+        Ok((FILE, title.input(self, folder).await?, stream))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the encoder of a chunk reads.
 //!
 //! Of a file it reads the file, and seeks in it. Of an object it gets the chunk's samples through a pipe, so that
-//! all workers together read a title once, and none needs the space of a copy.
+//! all workers together read a title once, and none needs the space of a copy. So it does of a file in another
+//! container than MP4, whose samples have the times of the title's index and not those that ffmpeg would read.
 
 use std::{path::Path, sync::Arc};
 
@@ -39,9 +40,9 @@ impl JobRunner {
         start: DecodeStart,
         folder: &Path,
     ) -> Result<ChunkInput, Failure> {
-        if piped::is_needed(title)
-            && let Some(span) = read_span(title, plan, chunk, start).await?
-        {
+        // ffmpeg would read other times in another container than MP4.
+        let is_piped = piped::is_needed(title) || title.movie.mp4().is_none();
+        if is_piped && let Some(span) = read_span(title, plan, chunk, start).await? {
             return Ok(ChunkInput {
                 name: PIPE,
                 input: piped::input(&span, title)?,
@@ -49,6 +50,13 @@ impl JobRunner {
                 // It begins with the key frame.
                 chunk: Chunk { seek: None, seek_previous: None, ..chunk.clone() },
             });
+        }
+        if title.movie.mp4().is_none() {
+            let is_stripped = !stills::track(&title.movie)?.prefix.is_empty();
+            return Err(Failure::permanent(match is_stripped {
+                true => "the headers of its frames are compressed; such video is not transcoded",
+                false => "its video has too few key frames to be transcoded",
+            }));
         }
         Ok(ChunkInput {
             name: FILE,

@@ -61,7 +61,7 @@ impl JobRunner {
         folder: &Path,
         context: JobContext,
     ) -> Result<NextStep, Failure> {
-        let plan = self.plan_chunks(title).await?;
+        let plan = self.plan_chunks(title, None).await?;
         let (mut files, mut missing) = (Vec::new(), Vec::new());
         for number in (1_u32..).take(plan.chunks.len()) {
             let chunk = JobSpec {
@@ -104,7 +104,7 @@ impl JobRunner {
         folder: &Path,
         context: JobContext,
     ) -> Result<(), Failure> {
-        let plan = self.plan_chunks(title).await?;
+        let plan = self.plan_chunks(title, Some(number)).await?;
         let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         let chunk = index
             .and_then(|index| plan.chunks.get(index))
@@ -173,12 +173,22 @@ impl JobRunner {
         }
     }
 
-    /// Plans the chunks of a title. The plan depends on the file alone, so all jobs get the same.
-    async fn plan_chunks(&self, title: &Opened) -> Result<ChunkPlan, Failure> {
+    /// Plans the chunks of a title. The plan depends on the file alone, so all jobs get the same. The frames of
+    /// chunk `counted`, from 1, are counted in any case.
+    async fn plan_chunks(
+        &self,
+        title: &Opened,
+        counted: Option<u32>,
+    ) -> Result<ChunkPlan, Failure> {
         let (movie, chunk_ms) = (Arc::clone(&title.movie), self.chunk_ms);
+        let place = counted.and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
         let plan = title.file.run_in_pool(move |open| {
-            let track = stills::track(&movie)?;
-            Ok::<_, StillsError>(ChunkPlan::new(track, &open.blocking_reader(), chunk_ms)?)
+            let (track, reader) = (stills::track(&movie)?, open.blocking_reader());
+            let mut plan = ChunkPlan::new(track, &reader, chunk_ms)?;
+            if let Some(place) = place {
+                plan.count_frames(track, &reader, place)?;
+            }
+            Ok::<_, StillsError>(plan)
         });
         Ok(plan.await.map_err(ReadError::from)??)
     }

@@ -237,7 +237,8 @@ fn inspect_tells_the_truth_before_during_and_after_a_remux() {
     for name in ["film.mkv", "film.avi", "film.wmv", "film.ts"] {
         let codecs = match name {
             "film.wmv" => "-c:v wmv2 -c:a wmav2".to_owned(),
-            "film.avi" => "-c:v mpeg4 -c:a mp3".to_owned(),
+            // Matroska with these codecs does not play in place.
+            "film.avi" | "film.mkv" => "-c:v mpeg4 -c:a mp3".to_owned(),
             _ => format!("{AVC} {AAC}"),
         };
         make(&folder, name, &format!("{VIDEO} {TONE} {codecs}"));

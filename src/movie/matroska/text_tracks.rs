@@ -1,0 +1,84 @@
+//! Text subtitles as tracks: they have blocks instead of samples.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    entries::boxed,
+    movie::{kinds, track_id},
+    texts::{TextTrack, Texts},
+    tracks::TrackEntry,
+};
+use crate::movie::{
+    BlockFormat, Carried, Corrections, CutSamples, CutTrack, EditSummary, FourCc, Indexed,
+    SegmentStart, TextBlocks, TextReader, Timeline, Track, codec,
+};
+
+/// Ticks per second of the times of blocks.
+const TIMESCALE: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
+
+/// The text tracks of a file, which `texts` reads.
+pub(super) fn build(subtitles: Vec<TrackEntry>, mut texts: Texts) -> Vec<Track> {
+    let mut tracks = Vec::new();
+    for track in subtitles {
+        if let Some((text, format)) = TextTrack::new(&track) {
+            texts.tracks.push(text);
+            tracks.push((track, format));
+        }
+    }
+    let reader: Arc<dyn TextReader> = Arc::new(texts);
+    let tracks = tracks.into_iter().enumerate();
+    tracks.filter_map(|(place, (track, format))| to_track(track, format, place, &reader)).collect()
+}
+
+fn to_track(
+    track: TrackEntry,
+    format: BlockFormat,
+    place: usize,
+    reader: &Arc<dyn TextReader>,
+) -> Option<Track> {
+    // All texts become WebVTT.
+    let fields = [&[0, 0, 0, 0, 0, 0, 0, 1], &boxed(b"vttC", b"WEBVTT")[..]].concat();
+    let entry = codec::read(&boxed(b"wvtt", &fields), *b"text").ok()?;
+    let index = Indexed {
+        segments: Vec::new(),
+        measured: Vec::new(),
+        end_sample: 0,
+        end: 0,
+        first_dts: 0,
+        lead_in: 0,
+        raise: 0,
+        usual_duration: 0,
+        presented_samples: 0,
+        presented_ticks: 0,
+        begins: SegmentStart::Independent,
+        longest_gop: 0,
+        bytes: 0,
+        has_subsamples: false,
+        corrections: Corrections::default(),
+        fault: None,
+    };
+    Some(Track::from(CutTrack {
+        id: track_id(&track),
+        handler: FourCc(*b"text"),
+        timescale: TIMESCALE,
+        kinds: kinds(&track),
+        is_enabled: track.is_enabled && track.is_default,
+        language: track.language,
+        name: track.name,
+        display: [0; 44],
+        carried: Carried::default(),
+        entry,
+        timeline: Timeline { shift: 0, from: 0, until: None, edits: EditSummary::default() },
+        index,
+        whole: track.whole,
+        prefix: Bytes::new(),
+        samples: CutSamples::Text(TextBlocks {
+            format,
+            header: track.configuration.into(),
+            reader: Arc::clone(reader),
+            place,
+        }),
+    }))
+}
