@@ -65,8 +65,10 @@ pub(super) fn starts(frames: &[Timed], clock: Clock, grid: Grid) -> Vec<i64> {
                 }
             }
         }
-        if let Some(run) = runs.last_mut() {
-            run.length = run.length.filter(|length| Some(*length) == frame.samples);
+        // The last frame of a run can have any length: a file of FLAC ends with a short one.
+        if let Some(run) = runs.last_mut().filter(|run| place > run.first) {
+            let before = frames[place - 1].samples;
+            run.length = run.length.filter(|length| Some(*length) == before);
         }
         elapsed_before.push(elapsed);
         let samples = frame.samples.unwrap_or_else(|| length_by_times(frames, place, grid.usual));

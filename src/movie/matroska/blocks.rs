@@ -108,11 +108,12 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
         self.work
     }
 
-    /// Leaves the current cluster for the element behind it. False if its size is unknown.
-    pub(super) fn skip_cluster(&mut self) -> bool {
-        let Some(end) = self.cluster.and_then(|cluster| cluster.end) else { return false };
-        (self.at, self.cluster) = (end, None);
-        true
+    /// Leaves the current cluster for the element behind it, if its size is known, at this cost.
+    pub(super) fn skip_cluster(&mut self, cost: u64) {
+        if let Some(end) = self.cluster.and_then(|cluster| cluster.end) {
+            (self.at, self.cluster) = (end, None);
+            self.work = self.work.saturating_sub(cost);
+        }
     }
 
     /// Moves to an element of the current cluster, by its offset from the first one. False if it has no such.
@@ -126,7 +127,13 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
 
     /// The frames of a block, in order. `None` if its sizes contradict it.
     pub(super) fn frames(&mut self, block: &Block) -> Result<Option<Vec<Range<u64>>>, ReadError> {
-        laces::frames(&mut self.window, block.payload.clone(), block.lacing)
+        let frames = laces::frames(&mut self.window, block.payload.clone(), block.lacing)?;
+        // The block itself has paid for the first one.
+        let more = frames.iter().flatten().skip(1);
+        let cost: u64 = more.map(|frame| if frame.is_empty() { EMPTY_COST } else { 1 }).sum();
+        let is_affordable = cost <= self.work;
+        self.work = self.work.saturating_sub(cost);
+        Ok(frames.filter(|_| is_affordable))
     }
 
     /// The first bytes of a frame, at most `length`.
@@ -154,6 +161,9 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
                 return Ok(None);
             }
             let Some(element) = Element::read(&mut self.window, self.at)? else {
+                if self.leave_damage() {
+                    continue;
+                }
                 return Ok(self.broken());
             };
             match self.cluster {
@@ -165,11 +175,8 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
                     match self.in_cluster(cluster, &element, limit)? {
                         Some(Some(block)) => return Ok(Some(Step::Block(block))),
                         Some(None) => {}
-                        // Damage ends with the cluster, if the file says where that ends.
-                        None => match cluster.end.filter(|end| *end < self.end) {
-                            Some(end) => (self.at, self.cluster) = (end, None),
-                            None => return Ok(self.broken()),
-                        },
+                        None if self.leave_damage() => {}
+                        None => return Ok(self.broken()),
                     }
                     continue;
                 }
@@ -180,14 +187,23 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
                 ids::SEGMENT | ids::EBML => return Ok(None),
                 _ => {}
             }
-            // An element that is cut may be told, and ends the walk.
+            // An element that is cut counts, and ends the walk.
             self.at = element.end().unwrap_or(self.end).max(element.body);
             return Ok(Some(Step::Other(element)));
         }
     }
 
+    /// Leaves a damaged cluster. False if nothing says where it ends, or if nothing follows.
+    fn leave_damage(&mut self) -> bool {
+        let end = self.cluster.and_then(|cluster| cluster.end).filter(|end| *end < self.end);
+        end.is_some_and(|end| {
+            (self.at, self.cluster) = (end, None);
+            true
+        })
+    }
+
     fn broken(&mut self) -> Option<Step> {
-        (self.is_broken, self.work) = (true, 0);
+        (self.is_broken, self.at, self.cluster) = (true, self.end, None);
         None
     }
 
@@ -205,9 +221,11 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
                 cluster.time =
                     self.number(&first)?.and_then(|time| i64::try_from(time).ok()).unwrap_or(0);
             }
-            let is_skipped = matches!(first.id, ids::CLUSTER_TIMESTAMP | ids::VOID | ids::CRC_32);
+            let is_block = matches!(first.id, ids::SIMPLE_BLOCK | ids::BLOCK_GROUP);
+            let is_skipped = !is_block && !ids::is_of_segment(first.id);
             let Some(behind) = first.end().filter(|_| is_skipped) else { break };
             self.at = behind;
+            self.work = self.work.saturating_sub(1);
         }
         self.cluster = Some(cluster);
         Ok(Step::Cluster(cluster))
@@ -258,6 +276,7 @@ impl<'r, R: ReadAt + ?Sized> BlockWalk<'r, R> {
                 _ => {}
             }
             at = end;
+            self.work = self.work.saturating_sub(1);
         }
         Ok(block.map(|block| Block { is_key, duration, discard_ns, has_codec_state, ..block }))
     }

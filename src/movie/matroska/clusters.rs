@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::{
     blocks::{Block, BlockWalk, Step},
     clock::Clock,
@@ -44,8 +46,8 @@ pub(super) struct ClusterTrack {
     pub(super) clock: Clock,
     /// Added to block times to get presentation times, in ticks of the track.
     pub(super) shift: i64,
-    /// Bytes that each frame lacks.
-    pub(super) prefix_bytes: u32,
+    /// Bytes that each frame lacks, few.
+    pub(super) prefix: Bytes,
     pub(super) kind: TrackKind,
     /// Duration of a frame, where nothing else tells it, in ticks of the track.
     pub(super) usual_duration: u32,
@@ -69,11 +71,15 @@ pub(super) enum TrackKind {
 #[derive(Debug)]
 pub(crate) struct Clusters {
     pub(super) cuts: Box<[Cut]>,
+    /// Offset of the first cluster with a frame of a track.
+    pub(super) start: u64,
     /// End of the segment element.
     pub(super) end: u64,
     pub(super) tracks: Box<[ClusterTrack]>,
     /// The place of the leading track, at whose key frames segments begin.
     pub(super) leading: usize,
+    /// What the codec of the leading track delays, in nanoseconds: its block times include it.
+    pub(super) delay_ns: i64,
 }
 
 /// The frames of a track in one segment.
@@ -115,9 +121,10 @@ impl Clusters {
 
     /// The part of the file with the blocks of a segment, and with some of its neighbours' at its borders.
     pub(super) fn range(&self, segment: usize) -> Option<Range<u64>> {
-        let start = self.cuts.get(segment)?.cluster;
-        let later = self.cuts[segment + 1..].iter().map(|cut| cut.cluster);
-        let end = later.filter(|cluster| *cluster > start).min().unwrap_or(self.end);
+        let cluster = self.cuts.get(segment)?.cluster;
+        let behind = self.cuts.partition_point(|cut| cut.cluster <= cluster);
+        let end = self.cuts.get(behind).map_or(self.end, |cut| cut.cluster);
+        let start = if segment == 0 { self.start } else { cluster };
         Some(start..end.max(start))
     }
 
@@ -155,6 +162,12 @@ impl Clusters {
         Ok(gathered.swap_remove(self.leading).frames.iter().map(|frame| frame.time).collect())
     }
 
+    /// When a segment begins, in ticks of a track.
+    pub(super) fn presented_at(&self, track: &ClusterTrack, cut: &Cut) -> i64 {
+        let delay = track.clock.ticks_of_ns(self.delay_ns);
+        track.clock.ticks(cut.time).saturating_sub(delay)
+    }
+
     /// The place of the track with this number.
     pub(super) fn place_of_track(&self, number: u64) -> Option<usize> {
         self.tracks.iter().position(|track| track.number == number)
@@ -164,7 +177,7 @@ impl Clusters {
     fn times(&self, segment: usize) -> Option<Vec<Range<i64>>> {
         let (cut, next) = (self.cuts.get(segment)?, self.cuts.get(segment + 1));
         let range = |track: &ClusterTrack| {
-            let of = |cut: &Cut| track.clock.ticks(cut.time).saturating_sub(track.shift);
+            let of = |cut: &Cut| self.presented_at(track, cut).saturating_sub(track.shift);
             let start = if segment == 0 { i64::MIN } else { of(cut) };
             start..next.map_or(i64::MAX, of)
         };
@@ -187,7 +200,8 @@ impl Clusters {
             TrackKind::Audio { .. } => Place::Behind { least: None },
         };
         let too_late = self.cuts.get(segment + 1).map(|next| self.too_late(next.time));
-        let mut walk = BlockWalk::new(source, cut.cluster, self.end, WORK_MAX);
+        let start = if segment == 0 { self.start } else { cut.cluster };
+        let mut walk = BlockWalk::new(source, start, self.end, WORK_MAX);
         while let Some(step) = walk.next()? {
             let block = match step {
                 Step::Block(block) => block,
@@ -246,18 +260,11 @@ impl Clusters {
 
     /// Where a walk is with a block of the leading video.
     fn place_of(&self, segment: usize, place: Place, block: &Block) -> Place {
-        let is_cut =
-            |cut: &Cut| block.is_key && cut.cluster == block.cluster && cut.time == block.time;
         let time = self.tracks[self.leading].clock.ticks(block.time);
         match place {
-            Place::Before if is_cut(&self.cuts[segment]) => Place::Inside,
-            Place::Inside if block.is_key => {
-                let later = &self.cuts[segment + 1..];
-                let at = later.partition_point(|cut| cut.time < block.time);
-                match later.get(at).filter(|cut| is_cut(cut)) {
-                    Some(_) => Place::Leading { key: time, least: time, seen: 0 },
-                    None => Place::Inside,
-                }
+            Place::Before if self.cut_of(block) == Some(segment) => Place::Inside,
+            Place::Inside if self.cut_of(block).is_some_and(|cut| cut > segment) => {
+                Place::Leading { key: time, least: time, seen: 0 }
             }
             Place::Leading { key, least, seen } if time < key && seen < LEADING_MAX => {
                 Place::Leading { key, least: least.min(time), seen: seen + 1 }
@@ -265,6 +272,13 @@ impl Clusters {
             Place::Leading { least, .. } => Place::Behind { least: Some(least) },
             place => place,
         }
+    }
+
+    /// The cut that a key frame fits: the last one in its cluster that is not later than it, by more than a tick.
+    fn cut_of(&self, block: &Block) -> Option<usize> {
+        let latest = block.time.saturating_add(1);
+        let place = self.cuts.partition_point(|cut| cut.time <= latest).checked_sub(1)?;
+        (block.is_key && self.cuts[place].cluster == block.cluster).then_some(place)
     }
 
     /// Adds the frames of a block that are in a range of time.
@@ -380,10 +394,11 @@ impl ClusterTrack {
         if !length.needs_bytes() {
             return Ok(length.samples(&[], bytes));
         }
-        // Headers are stripped of codecs with constant lengths only; of others the length stays unknown.
-        if self.prefix_bytes > 0 {
-            return Ok(None);
+        let first = walk.first_bytes(frame, frame_lengths::BYTES_MAX)?;
+        if self.prefix.is_empty() {
+            return Ok(length.samples(first, bytes));
         }
-        Ok(length.samples(walk.first_bytes(frame, frame_lengths::BYTES_MAX)?, bytes))
+        let first = [&self.prefix[..], first].concat();
+        Ok(length.samples(&first, bytes.saturating_add(self.prefix.len() as u64)))
     }
 }

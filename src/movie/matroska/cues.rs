@@ -65,14 +65,27 @@ pub(super) fn of_track<R: ReadAt + ?Sized>(
     })?;
     cuts.sort_unstable_by_key(|cut| (cut.time, cut.cluster));
     cuts.dedup_by_key(|cut| cut.time);
-    // Times rise with the offsets, or one of two cues is wrong.
-    let mut greatest = 0;
-    cuts.retain(|cut| {
-        let is_right = cut.cluster >= greatest;
-        greatest = greatest.max(cut.cluster);
-        is_right
-    });
-    Ok(cuts)
+    Ok(rising(&cuts))
+}
+
+/// The most of these cuts, in order of time, whose offsets do not fall: of two that contradict each other one is
+/// wrong, and a single wrong one must not hide all later ones.
+pub(super) fn rising(cuts: &[Cut]) -> Vec<Cut> {
+    // For each length of a run the place where the one with the least offset ends, and what is in front of it.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(cuts.len());
+    for (place, cut) in cuts.iter().enumerate() {
+        let length = ends.partition_point(|end| cuts[*end].cluster <= cut.cluster);
+        before.push(length.checked_sub(1).map(|shorter| ends[shorter]));
+        match ends.get_mut(length) {
+            Some(end) => *end = place,
+            None => ends.push(place),
+        }
+    }
+    let places = std::iter::successors(ends.last().copied(), |place| before[*place]);
+    let mut run: Vec<Cut> = places.map(|place| cuts[place]).collect();
+    run.reverse();
+    run
 }
 
 /// Reads all cues, in the order of the file.

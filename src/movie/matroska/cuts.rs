@@ -3,10 +3,21 @@
 
 use std::num::NonZeroU32;
 
-use super::{clock::Clock, clusters::Cut, cues, head::Head, hops};
+use super::{
+    clock::Clock,
+    clusters::Cut,
+    cues,
+    ebml::Element,
+    head::Head,
+    hops::{self, Hops},
+    ids,
+};
 use crate::{
     extent::{ReadAt, ReadError},
-    movie::cuts::{Cuts, NextCut},
+    movie::{
+        cuts::{Cuts, NextCut},
+        window::Window,
+    },
 };
 
 /// Cues farther apart than this have been left out by the writer: in milliseconds, and in distances of the grid.
@@ -14,7 +25,7 @@ const HOLE_MS: u32 = 30_000;
 const HOLE_GRIDS: u32 = 4;
 
 /// The most segments of a file: a day of segments of a second.
-const SEGMENTS_MAX: usize = 1 << 17;
+pub(super) const SEGMENTS_MAX: usize = 1 << 17;
 
 /// The cuts that are looked for.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +59,10 @@ pub(super) fn read<R: ReadAt + ?Sized>(
 ) -> Result<Option<Found>, ReadError> {
     let mut cuts = vec![wanted.first];
     if let Some(body) = &head.cues {
-        let cues = cues::of_track(source, body, &head.segment, wanted.track)?;
+        let mut cues = cues::of_track(source, body, &head.segment, wanted.track)?;
+        if !name_clusters(source, &cues)? {
+            cues.clear();
+        }
         let is_later =
             |cue: &Cut| cue.time > wanted.first.time && cue.cluster >= wanted.first.cluster;
         cuts.extend(cues.into_iter().filter(is_later));
@@ -68,7 +82,10 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     }
     let last_cut = cuts.last().copied().unwrap_or(wanted.first);
     // By their sizes alone, to see how far it is.
-    let mut tail = hops::pass(source, last_cut.cluster..end, None, work)?;
+    let mut tail = match head.cues {
+        Some(_) => hops::pass(source, last_cut.cluster..end, None, work)?,
+        None => Hops::default(),
+    };
     let is_far =
         tail.last.last().is_some_and(|last| last.time().saturating_sub(last_cut.time) > hole);
     if is_far || head.cues.is_none() {
@@ -84,6 +101,19 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     Ok((cuts.len() < SEGMENTS_MAX).then_some(Found { cuts, last }))
 }
 
+/// Whether the first, the middle and the last cue name a cluster: a changed header moves all of them.
+fn name_clusters<R: ReadAt + ?Sized>(source: &R, cues: &[Cut]) -> Result<bool, ReadError> {
+    let window = &mut Window::new(source, 16);
+    let places = [Some(0), Some(cues.len() / 2), cues.len().checked_sub(1)];
+    for cue in places.into_iter().flatten().filter_map(|place| cues.get(place)) {
+        let element = Element::read(window, cue.cluster)?;
+        if element.is_none_or(|element| element.id != ids::CLUSTER) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The cuts at or behind each multiple of the grid, and the first.
 fn on_grid(all: &[Cut], wanted: &Wanted) -> Vec<Cut> {
     let clock = wanted.clock;
@@ -92,10 +122,11 @@ fn on_grid(all: &[Cut], wanted: &Wanted) -> Vec<Cut> {
     let mut cuts = vec![wanted.first];
     let mut start = presented(&wanted.first).max(0);
     next.advance(start, 0);
-    for cut in all.iter().filter(|cut| cut.time > wanted.first.time) {
+    let is_later = |cut: &&Cut| cut.time > wanted.first.time && cut.cluster >= wanted.first.cluster;
+    let later: Vec<Cut> = all.iter().filter(is_later).copied().collect();
+    for cut in &cues::rising(&later) {
         let time = presented(cut);
-        let is_behind = cuts.last().is_some_and(|last| last.cluster <= cut.cluster);
-        if time > start && is_behind && next.is_reached(time, 0) {
+        if time > start && next.is_reached(time, 0) {
             cuts.push(*cut);
             start = time;
             next.advance(start, 0);

@@ -35,7 +35,8 @@ impl FrameLength {
             "A_MPEG/L1" => Self::Constant(384),
             "A_FLAC" => {
                 // The minimum and the maximum block size follow the marker and the header of STREAMINFO.
-                let sizes = configuration.get(8..12).and_then(|sizes| sizes.first_chunk());
+                let blocks = configuration.strip_prefix(b"fLaC").unwrap_or(configuration);
+                let sizes = blocks.get(4..8).and_then(|sizes| sizes.first_chunk());
                 let [a, b, c, d] = sizes.copied().unwrap_or_default();
                 let (least, most) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
                 Self::Flac(if least == most { least.into() } else { 0 })

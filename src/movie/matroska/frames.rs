@@ -29,7 +29,7 @@ impl Frame {
     /// The size of the sample; `None` if no sample can be that long.
     pub(super) fn size(&self, track: &ClusterTrack) -> Option<u32> {
         let bytes = u32::try_from(self.bytes.end - self.bytes.start).ok()?;
-        bytes.checked_add(track.prefix_bytes).filter(|size| *size < 1 << 31)
+        bytes.checked_add(u32::try_from(track.prefix.len()).ok()?).filter(|size| *size < 1 << 31)
     }
 
     fn sample(&self, track: &ClusterTrack, number: usize) -> Sample {
@@ -91,7 +91,8 @@ pub(super) fn audio_samples(
         let is_last = number + 1 == frames.len();
         let until_next = times.get(number + 1).map(|next| difference(*next, dts));
         // A pause behind the segment belongs to none.
-        let duration = until_next.filter(|ticks| !is_last || *ticks <= 2 * own).unwrap_or(own);
+        let duration =
+            until_next.filter(|ticks| !is_last || *ticks <= own.saturating_mul(2)).unwrap_or(own);
         let discard = u32::try_from(frame.discard).unwrap_or(0);
         let duration =
             if times.len() == number + 1 { duration.saturating_sub(discard) } else { duration };

@@ -10,8 +10,12 @@ use super::{
 };
 use crate::extent::{ReadAt, ReadError};
 
-/// The most elements that are read: some 2 s of a fast disk. A longer file is remuxed.
-pub(super) const WORK_MAX: u64 = 1 << 18;
+/// The most work: four thousand clusters that are hopped over, which take half a minute on a slow disk and less
+/// than a second on a fast one, or the blocks of a quarter of an hour. A longer file is remuxed.
+pub(super) const WORK_MAX: u64 = 1 << 16;
+
+/// The cost of a hop: a disk seeks for it.
+const HOP_COST: u64 = 16;
 
 /// What a pass found.
 #[derive(Debug, Default)]
@@ -67,7 +71,7 @@ pub(super) fn pass<R: ReadAt + ?Sized>(
             }
         }
         if is_found {
-            walk.skip_cluster();
+            walk.skip_cluster(HOP_COST);
         }
     }
     hops.is_complete = walk.work() > 0 || walk.is_broken;

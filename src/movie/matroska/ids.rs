@@ -2,8 +2,6 @@
 
 pub(super) const EBML: u32 = 0x1A45_DFA3;
 pub(super) const DOC_TYPE: u32 = 0x4282;
-pub(super) const VOID: u32 = 0xEC;
-pub(super) const CRC_32: u32 = 0xBF;
 
 pub(super) const SEGMENT: u32 = 0x1853_8067;
 pub(super) const SEEK_HEAD: u32 = 0x114D_9B74;

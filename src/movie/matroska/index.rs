@@ -145,11 +145,17 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let Some(found_cuts) = cuts::read(source, &head, &wanted, &mut work)? else {
         return Ok(Err(Refused::TooLong));
     };
+    // As in MP4, of all tracks together.
+    if found_cuts.cuts.len().saturating_mul(found.len()) > cuts::SEGMENTS_MAX {
+        return Ok(Err(Refused::TooLong));
+    }
     let clusters = Clusters {
         cuts: found_cuts.cuts.into(),
+        start: found.iter().map(|found| found.first.cluster).min().unwrap_or(first_cluster),
         end: head.segment.end,
         tracks: found.iter().map(|found| found.cluster_track.clone()).collect(),
         leading,
+        delay_ns: i64::try_from(track.codec_delay_ns).unwrap_or(0),
     };
     let tails = all_tails(source, &clusters, &found_cuts.last)?;
     let clusters = with_times(source, clusters, &found, &tails)?;
@@ -232,6 +238,10 @@ impl Found {
             let why = "no frame of it is near the beginning of the file".to_owned();
             return Err(refused(&track, None, why));
         };
+        if first.has_codec_state {
+            let why = "its codec configuration changes on the way (CodecState)".to_owned();
+            return Err(refused(&track, None, why));
+        }
         let entry = match entries::build(&track, &first.frame) {
             Ok(entry) => entry,
             Err(why) => return Err(refused(&track, None, why)),
@@ -251,15 +261,15 @@ impl Found {
         let own = (!is_video).then(|| length.samples(bytes, first.frame.len() as u64)).flatten();
         let by_default = by_default.and_then(|ticks| u32::try_from(ticks).ok());
         let usual = own.or(by_default).filter(|ticks| *ticks > 0);
-        let prefix_bytes = match &track.encoding {
-            Encoding::Stripped(prefix) => u32::try_from(prefix.len()).unwrap_or(0),
-            _ => 0,
+        let prefix = match &track.encoding {
+            Encoding::Stripped(prefix) => prefix.clone(),
+            _ => Bytes::new(),
         };
         let cluster_track = ClusterTrack {
             number: track.number,
             clock,
             shift: clock.ticks_of_ns(delay).saturating_neg(),
-            prefix_bytes,
+            prefix,
             kind: if is_video {
                 TrackKind::Video { raise: 0 }
             } else {
@@ -274,9 +284,10 @@ impl Found {
 
     fn index(self, clusters: &Clusters, place: usize, tails: &[Option<Tail>]) -> TrackIndex {
         let Self { track, entry, first, .. } = self;
-        let ClusterTrack { clock, shift, usual_duration, kind, .. } = clusters.tracks[place];
+        let cluster_track = &clusters.tracks[place];
+        let ClusterTrack { clock, shift, usual_duration, kind, ref prefix, .. } = *cluster_track;
         let presented = clock.ticks(first.time).saturating_add(shift);
-        let at = |cut: &Cut| clock.ticks(cut.time);
+        let at = |cut: &Cut| clusters.presented_at(cluster_track, cut);
         let cuts = &clusters.cuts;
         // The last cut that is not behind a time.
         let cut_of = |time: i64| cuts.partition_point(|cut| at(cut) <= time).saturating_sub(1);
@@ -303,10 +314,7 @@ impl Found {
         let end = tail.map(|tail| tail.end.saturating_add(shift)).or(leading_end).unwrap_or(0);
         let least = starts.last().map_or(1, |last| last.saturating_add(1));
         TrackIndex {
-            prefix: match &track.encoding {
-                Encoding::Stripped(prefix) => prefix.clone(),
-                _ => Bytes::new(),
-            },
+            prefix: prefix.clone(),
             timescale: clock.timescale,
             shift,
             from,

@@ -51,8 +51,10 @@ pub(super) fn frames<R: ReadAt + ?Sized>(
     let mut lengths = Vec::with_capacity(256);
     match lacing {
         Lacing::Xiph => {
+            let mut left = payload.end - sizes.at;
             for _ in 0..last {
-                let Some(length) = sizes.xiph()? else { return Ok(None) };
+                let Some(length) = sizes.xiph(left)? else { return Ok(None) };
+                left -= length;
                 lengths.push(length);
             }
         }
@@ -108,15 +110,17 @@ impl<R: ReadAt + ?Sized> Sizes<'_, '_, R> {
         Ok(Some(byte))
     }
 
-    fn xiph(&mut self) -> Result<Option<u64>, ReadError> {
+    /// A size of at most `most`.
+    fn xiph(&mut self, most: u64) -> Result<Option<u64>, ReadError> {
         let mut length = 0_u64;
-        loop {
-            match self.byte()? {
-                Some(255) => length += 255,
-                Some(rest) => return Ok(Some(length + u64::from(rest))),
-                None => return Ok(None),
+        while length <= most {
+            let Some(byte) = self.byte()? else { return Ok(None) };
+            length += u64::from(byte);
+            if byte < 255 {
+                return Ok(Some(length).filter(|length| *length <= most));
             }
         }
+        Ok(None)
     }
 
     /// The first size, or the difference to the one before.

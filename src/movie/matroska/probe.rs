@@ -24,6 +24,8 @@ pub(super) struct First {
     pub(super) least: i64,
     /// Offset of its cluster.
     pub(super) cluster: u64,
+    /// Whether the block configures the decoder again.
+    pub(super) has_codec_state: bool,
     /// The beginning of the first frame, with its stripped header.
     pub(super) frame: Vec<u8>,
 }
@@ -63,8 +65,10 @@ pub(super) fn first_blocks<R: ReadAt + ?Sized>(
                 let prefix = frame.len();
                 frame.resize(prefix + bytes.min(FRAME_BYTES_MAX), 0);
                 source.read_exact_at(range.start, &mut frame[prefix..])?;
-                let (time, cluster) = (block.time, block.cluster);
-                firsts[place] = Some(First { time, least: time, cluster, frame });
+                let (time, cluster, has_codec_state) =
+                    (block.time, block.cluster, block.has_codec_state);
+                let first = First { time, least: time, cluster, has_codec_state, frame };
+                firsts[place] = Some(first);
                 *left -= 1;
             }
             Some(first) if block.time < first.time => {

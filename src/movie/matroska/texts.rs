@@ -34,6 +34,8 @@ const DURATION_MS: u64 = 5000;
 pub(super) struct TextTrack {
     number: u64,
     encoding: Encoding,
+    /// Blocks have two lines in front: an identifier, and settings.
+    has_cue_lines: bool,
 }
 
 /// The text tracks of a file.
@@ -61,7 +63,9 @@ impl TextTrack {
             Encoding::Unusable(_) => return None,
             usable => usable.clone(),
         };
-        (!track.is_scaled).then_some((Self { number: track.number, encoding }, format))
+        let has_cue_lines = track.codec.starts_with("D_WEBVTT");
+        let text = Self { number: track.number, encoding, has_cue_lines };
+        (!track.is_scaled).then_some((text, format))
     }
 }
 
@@ -180,7 +184,7 @@ impl TextTrack {
         }
         let mut bytes = vec![0; usize::try_from(length).expect("a MiB at most")];
         source.read_exact_at(block.payload.start, &mut bytes)?;
-        Ok(match &self.encoding {
+        let text = match &self.encoding {
             Encoding::Zlib => {
                 let mut text = Vec::new();
                 let inflated =
@@ -189,6 +193,15 @@ impl TextTrack {
             }
             Encoding::Stripped(prefix) => Some([&prefix[..], &bytes].concat()),
             Encoding::Plain | Encoding::Unusable(_) => Some(bytes),
-        })
+        };
+        let lines = if self.has_cue_lines { 2 } else { 0 };
+        Ok(text.map(|text| without_lines(text, lines)))
     }
+}
+
+/// The text behind this many lines.
+fn without_lines(text: Vec<u8>, lines: usize) -> Vec<u8> {
+    let Some(last) = lines.checked_sub(1) else { return text };
+    let end = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(last);
+    end.map_or_else(Vec::new, |(end, _)| text[end + 1..].to_vec())
 }

@@ -72,8 +72,8 @@ fn full_version_1(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
 /// `colr`, `mdcv` and `clli` (ISO/IEC 14496-12 section 12.1.5).
 fn colour_boxes(colour: &Colour) -> Vec<u8> {
     let mut boxes = Vec::new();
-    let is_told = colour.points != [2; 3] || colour.is_full_range.is_some();
-    if is_told {
+    let is_specified = colour.points != [2; 3] || colour.is_full_range.is_some();
+    if is_specified {
         let mut body = b"nclx".to_vec();
         colour.points.iter().for_each(|point| body.extend(point.to_be_bytes()));
         body.push(u8::from(colour.is_full_range == Some(true)) << 7);

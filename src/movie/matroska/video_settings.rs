@@ -47,8 +47,8 @@ impl VideoSettings {
     pub(super) fn parse(video: &[u8]) -> Self {
         let number = |id| ebml::find_number(video, id);
         let or_zero = |id| number(id).unwrap_or(0);
-        // Units from 4 on tell no size.
-        let is_told = number(ids::DISPLAY_UNIT).unwrap_or(0) < 4;
+        // Other units give no size.
+        let is_size = number(ids::DISPLAY_UNIT).unwrap_or(0) < 4;
         let displayed = (or_zero(ids::DISPLAY_WIDTH), or_zero(ids::DISPLAY_HEIGHT));
         Self {
             coded: (or_zero(ids::PIXEL_WIDTH), or_zero(ids::PIXEL_HEIGHT)),
@@ -59,7 +59,7 @@ impl VideoSettings {
                 ids::PIXEL_CROP_BOTTOM,
             ]
             .map(or_zero),
-            displayed: if is_told { displayed } else { (0, 0) },
+            displayed: if is_size { displayed } else { (0, 0) },
             is_interlaced: match number(ids::FLAG_INTERLACED) {
                 Some(1) => Some(true),
                 Some(2) => Some(false),

@@ -31,7 +31,8 @@ pub(super) fn needed_raise(presented: &[i64]) -> i64 {
 pub(super) fn usual_distance(presented: &[i64]) -> Option<i64> {
     let mut times = presented.to_vec();
     times.sort_unstable();
-    let mut distances: Vec<i64> = times.windows(2).map(|two| two[1] - two[0]).collect();
+    let mut distances: Vec<i64> =
+        times.windows(2).map(|two| two[1].saturating_sub(two[0])).collect();
     distances.retain(|distance| *distance > 0);
     distances.sort_unstable();
     distances.get(distances.len() / 2).copied()

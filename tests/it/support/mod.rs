@@ -33,6 +33,7 @@ pub mod long_file; // a long file, and multipart requests for it
 pub mod made_titles; // titles of ffmpeg, served by the real program until their jobs have ended
 pub mod manifests; // a strict reader of playlists and MPDs
 pub mod matroska; // Matroska of every form: by ffmpeg, by mkvmerge, and by a writer of our own
+pub mod matroska_writer; // writes Matroska in unusual forms
 pub mod memory; // HTTP semantics without a socket
 pub mod movies; // small valid movies, written by code
 pub mod postgres; // a PostgreSQL cluster for the tests

@@ -7,6 +7,7 @@ use headwater::movie::{Movie, Track};
 use crate::support::{
     ffmpeg,
     matroska::{self, MERGED, OtherFrame, RECIPES},
+    matroska_writer::{Form, Lacing, rewritten},
 };
 
 /// Segments begin with each key frame that is a second behind the one before.
@@ -66,9 +67,8 @@ fn samples(name: &str, track: &Track, file: &[u8]) -> Vec<Found> {
 
 /// Compares the samples of all tracks with the frames that the other reader finds, in a file whose ticks have
 /// this many nanoseconds.
-fn compare(name: &str, file: &[u8], scale_ns: i64) {
+fn compare(name: &str, file: &[u8], scale_ns: i64, others: &[OtherFrame]) {
     let movie = read(file);
-    let others = matroska::demuxed(file);
     assert!(!movie.tracks.is_empty() && movie.left_out.is_empty(), "{name}: {:?}", movie.left_out);
     for track in &movie.tracks {
         let found = samples(name, track, file);
@@ -111,7 +111,8 @@ fn the_frames_of_ffmpegs_files_are_those_of_another_reader() {
         return;
     }
     for (name, _) in RECIPES {
-        compare(name, &fs::read(matroska::encoded(name)).expect("a clip"), 1_000_000);
+        let file = fs::read(matroska::encoded(name)).expect("a clip");
+        compare(name, &file, 1_000_000, &matroska::demuxed(&file));
     }
 }
 
@@ -122,6 +123,52 @@ fn the_frames_of_mkvmerges_files_are_those_of_another_reader() {
     }
     for (name, arguments, _) in MERGED {
         let scale_ns = if arguments.contains(&"100000") { 100_000 } else { 1_000_000 };
-        compare(name, &fs::read(matroska::merged(name)).expect("a clip"), scale_ns);
+        let file = fs::read(matroska::merged(name)).expect("a clip");
+        compare(name, &file, scale_ns, &matroska::demuxed(&file));
+    }
+}
+
+#[test]
+fn the_frames_of_unusual_forms_are_those_of_the_usual_one() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let all = Form {
+        lacing: Lacing::Ebml,
+        has_groups: true,
+        has_unknown_sizes: true,
+        scale_ns: 100_000,
+        strips: true,
+        has_voids: true,
+        has_tracks_behind: true,
+        cues: 2,
+        late_ms: 3210,
+        cluster_ms: 900,
+    };
+    let forms = [
+        ("plain", "b-frames.mkv", Form::PLAIN),
+        ("Xiph", "b-frames.mkv", Form { lacing: Lacing::Xiph, ..Form::PLAIN }),
+        ("EBML", "b-frames.mkv", Form { lacing: Lacing::Ebml, ..Form::PLAIN }),
+        ("fixed", "hevc-ac-3.mkv", Form { lacing: Lacing::Fixed, ..Form::PLAIN }),
+        ("groups", "open-gop.mkv", Form { has_groups: true, ..Form::PLAIN }),
+        ("unknown sizes", "b-frames.mkv", Form { has_unknown_sizes: true, ..Form::PLAIN }),
+        ("no cues", "b-frames.mkv", Form { cues: 0, ..Form::PLAIN }),
+        (
+            "a recording",
+            "opus.mkv",
+            Form { cues: 0, has_unknown_sizes: true, cluster_ms: 1000, ..Form::PLAIN },
+        ),
+        ("sparse cues", "irregular-gops.mkv", Form { cues: 3, ..Form::PLAIN }),
+        ("stripped", "hevc-ac-3.mkv", Form { strips: true, ..Form::PLAIN }),
+        ("voids", "b-frames.mkv", Form { has_voids: true, ..Form::PLAIN }),
+        ("tracks behind", "b-frames.mkv", Form { has_tracks_behind: true, ..Form::PLAIN }),
+        ("fine ticks", "ntsc.mkv", Form { scale_ns: 100_000, ..Form::PLAIN }),
+        ("late", "b-frames.mkv", Form { late_ms: 7250, ..Form::PLAIN }),
+        ("all", "hevc-ac-3.mkv", all),
+    ];
+    for (name, source, form) in forms {
+        let source = fs::read(matroska::encoded(source)).expect("a clip");
+        let (file, expected) = rewritten(&source, form);
+        compare(name, &file, i64::try_from(form.scale_ns).expect("a tick"), &expected);
     }
 }

@@ -1,3 +1,5 @@
 //! Matroska in place: the frames, times and tracks of files in many forms, as other readers find them.
 
+mod damage;
 mod frames;
+mod texts;
