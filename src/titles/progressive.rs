@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 
-use super::{
-    Error, Titles, movie_index::MovieIndex, opened::Opened, readiness::Waiting, segments,
-};
+use super::{Error, Titles, movie_index::MovieIndex, opened::Opened, readiness::Waiting, segments};
 use crate::{
     extent::{Caching, Content, Extent, Extents, Validator},
     library::MediaPath,

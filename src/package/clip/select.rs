@@ -215,9 +215,9 @@ impl<'a> Cutting<'a> {
             // All samples end before the start.
             return (none(), 0);
         }
-        let media_time = i128::from(from) - i128::from(track.timeline.shift)
-            - i128::from(first_dts)
-            + i128::from(track.index.raise);
+        let media_time =
+            i128::from(from) - i128::from(track.timeline.shift) - i128::from(first_dts)
+                + i128::from(track.index.raise);
         let media_time = i64::try_from(media_time.max(0)).unwrap_or(i64::MAX);
         (Cut { tables, media_time, duration, delay: begins.abs_diff(start) }, first_dts)
     }
