@@ -92,6 +92,11 @@ impl Report {
         let is_movie = self.file.index.place != Place::Missing;
         self.problems.retain(|_| is_movie);
         self.problems.push(problem(severity, what, advice));
+        for left_out in &self.left_out {
+            let what = format!("It does not play in place: {}.", left_out.why);
+            let advice = "HLS and DASH play the remuxed movie.";
+            self.problems.push(problem(Severity::Note, what, advice));
+        }
         self.remux = Some(RemuxReport { state, percent, left_out: Vec::new(), texts: 0 });
         self
     }

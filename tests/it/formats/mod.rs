@@ -4,6 +4,7 @@
 mod audio_sync; // K2: audio flagged as not sync
 mod cases; // the small films beside the repository
 mod closed_captions; // K14: CEA-608 and CEA-708 in the video
+mod cut_tracks; // tracks whose segments are walked
 mod edit_lists; // K3: edit lists of several parts
 mod elsewhere; // K15: media in another file, compressed headers
 mod flags; // K9: default, forced, enabled

@@ -59,6 +59,7 @@ impl Form {
 const SEEK_HEAD: u32 = 0x114D_9B74;
 const INFO: u32 = 0x1549_A966;
 const TRACKS: u32 = 0x1654_AE6B;
+const TRACK_ENTRY: u32 = 0xAE;
 const CLUSTER: u32 = 0x1F43_B675;
 const CUES: u32 = 0x1C53_BB6B;
 const VOID: u32 = 0xEC;
@@ -313,7 +314,9 @@ fn write(source: &[u8], blocks: &[Block], form: Form, audio: &[u64], prefix: &[u
 /// `Tracks` of the source, with the prefix that blocks of audio lack.
 fn tracks(body: &[u8], audio: &[u64], prefix: &[u8]) -> Vec<u8> {
     let mut written = Vec::new();
-    for (id, range) in elements(body, 0..body.len()) {
+    // Without the checksum.
+    let entries = elements(body, 0..body.len()).into_iter().filter(|(id, _)| *id == TRACK_ENTRY);
+    for (id, range) in entries {
         let mut entry = body[range.clone()].to_vec();
         let track = elements(&entry, 0..entry.len()).into_iter().find(|(id, _)| *id == 0xD7);
         let track = track.map(|(_, number)| u64::from(entry[number.end - 1]));

@@ -3,3 +3,4 @@
 mod damage;
 mod frames;
 mod texts;
+mod tracks;

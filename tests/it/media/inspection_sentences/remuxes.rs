@@ -1,3 +1,5 @@
+use std::fs;
+
 use headwater::package::inspect::{
     add_subtitle_files,
     remux::{Losses, Progress},
@@ -8,7 +10,9 @@ use headwater::package::inspect::{
 use super::{hex, other_track, usual};
 use crate::support::{
     box_patches::{of_kind, patched},
-    entries,
+    entries, ffmpeg,
+    folder::Folder,
+    made_titles::make,
     movies::{Plan, plain},
     sentences::{report, report_says, says},
 };
@@ -58,6 +62,33 @@ fn the_state_of_a_remux_is_told() {
     let lossy = after(&["stream 3: it is an attachment"], 0);
     report_says("Not in the remuxed movie: *.", &lossy, &done);
     report_says("The file below /media/ has it.", &lossy, &done);
+}
+
+#[test]
+fn what_plays_in_place_is_told() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let file = |name: &str, how: &str| fs::read(make(&folder, name, how)).expect("a file");
+    let video = "-f lavfi -i testsrc2=size=64x36:rate=2";
+    let short = file("short.mkv", &format!("{video} -t 9 -c:v libx264 -g 4"));
+    let long = file("long.mkv", &format!("{video} -t 60 -c:v libx264 -g 4"));
+    let other = file("other.mkv", &format!("{video} -t 9 -c:v mpeg4"));
+    says("This is *, which HLS and DASH play in place, without a copy.", &short, &other);
+    says(
+        "For play.mp4 Headwater remuxes it into MP4 with ffmpeg at the first request.",
+        &short,
+        &other,
+    );
+    says("Sample counts and sizes are those of the first * segments.", &long, &short);
+    says(
+        "The file has no table of its samples. To count all: ffprobe -count_packets.",
+        &long,
+        &short,
+    );
+    says("It does not play in place: *.", &other, &short);
+    says("HLS and DASH play the remuxed movie.", &other, &short);
 }
 
 #[test]

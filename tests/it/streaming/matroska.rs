@@ -1,0 +1,128 @@
+//! Matroska in place: HLS and DASH of a file at the first request, without a copy of it.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{
+    comparison,
+    ffmpeg::{self, Kind, Seconds, Track},
+    json,
+    matroska::{self, MERGED, RECIPES},
+    server::{Serving, serve_in},
+    streams::Streams,
+};
+
+/// Codecs that segments can hold.
+const CODECS: [&str; 10] =
+    ["h264", "hevc", "av1", "vp9", "aac", "ac3", "eac3", "opus", "flac", "alac"];
+
+/// Block times are rounded to milliseconds, and those of audio are computed again from its frames.
+const SLACK: (i64, (i64, i64)) = (2, (1, 1000));
+
+fn is_required(track: &Track) -> bool {
+    CODECS.contains(&track.codec.as_str())
+}
+
+/// The clips, made if absent; those of mkvmerge only if it is installed.
+fn clips() -> Vec<PathBuf> {
+    let by_ffmpeg = RECIPES.iter().map(|(name, _)| matroska::encoded(name));
+    let merged = MERGED.iter().filter(|_| matroska::has_mkvmerge());
+    by_ffmpeg.chain(merged.map(|(name, ..)| matroska::merged(name))).collect()
+}
+
+/// A server of all clips.
+fn served(data: &TempDir) -> (Serving, Vec<(String, PathBuf)>) {
+    let clips = clips();
+    let folder = clips[0].parent().expect("a folder").to_owned();
+    let name = |path: &PathBuf| path.file_name().expect("a name").display().to_string();
+    let named = clips.iter().map(|path| (name(path), path.clone())).collect();
+    (serve_in(data.path(), &[folder], "local_worker = false"), named)
+}
+
+#[test]
+fn the_first_playlist_is_that_of_the_whole_title_and_nothing_is_copied() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let data = TempDir::new().expect("a data folder");
+    let (serving, clips) = served(&data);
+    for (name, path) in &clips {
+        // The playlists end with EXT-X-ENDLIST, or they could not be read.
+        let streams = Streams::read(&serving, name);
+        let source = ffmpeg::tracks(path.to_str().expect("text")).expect("tracks");
+        for (url, playlist) in &streams.playlists {
+            let kind = if url.contains("/video-") { Kind::Video } else { Kind::Audio };
+            let track = source.iter().find(|track| track.kind == kind).expect("a track");
+            let ends = track.shown().map(|packet| track.shown_until(packet).nanoseconds());
+            let end_ns = ends.max().expect("a frame");
+            let sum_ns: i128 = playlist.segments.iter().map(|segment| segment.duration_ns).sum();
+            let is_first_audio = kind == Kind::Video || url.contains("/audio-1/");
+            let apart_ms = (sum_ns - end_ns) / 1_000_000;
+            assert!(!is_first_audio || apart_ms.abs() <= 2, "{url}: {apart_ms} ms too long");
+        }
+    }
+    let jobs = json::json(&serving.get("/api/jobs", &[]), 200);
+    let is_remux = |job: &Value| job["kind"] == "remux";
+    assert!(!jobs["jobs"].as_array().expect("a list").iter().any(is_remux), "{jobs}");
+    let artifacts = fs::read_dir(data.path().join("artifacts")).expect("a folder");
+    let names: Vec<_> = artifacts.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert!(names.iter().all(|name| name == "store.id" || name == "in-progress"), "{names:?}");
+}
+
+#[test]
+fn hls_and_dash_have_the_packets_and_the_frames_of_the_file_at_their_times() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let data = TempDir::new().expect("a data folder");
+    let (serving, clips) = served(&data);
+    let mut failures = Vec::new();
+    for (name, path) in &clips {
+        for view in ["index.m3u8", "manifest.mpd"] {
+            let url = format!("http://{}/v/{name}/{view}", serving.address);
+            if let Err(why) = plays(path.to_str().expect("text"), &url) {
+                failures.push(format!("{name}/{view}: {why}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// Plays a URL and compares it with the file.
+fn plays(path: &str, url: &str) -> Result<(), String> {
+    let (source, package) = (ffmpeg::tracks(path)?, ffmpeg::tracks(url)?);
+    let (ticks, base) = SLACK;
+    let slack = Seconds::from_ticks(ticks, base);
+    let fits = comparison::same_packets(&source, is_required, &package, slack)?;
+    for fit in fits {
+        let (ours, theirs) = (&source[fit.source], &package[fit.package]);
+        if ours.kind == Kind::Video {
+            let decoded = ffmpeg::decode(path, &[ours.index])?.remove(0);
+            let played = ffmpeg::decode(url, &[theirs.index])?.remove(0);
+            comparison::same_frames(ours, &fit, &decoded, &played)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn segments_are_equal_on_two_servers_and_whether_they_are_remembered_or_not() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folders = [(); 2].map(|()| TempDir::new().expect("a data folder"));
+    let [(one, clips), (other, _)] = folders.each_ref().map(served);
+    for (name, _) in clips.iter().filter(|(name, _)| name.contains("b-frames")) {
+        let streams = Streams::read(&one, name);
+        for url in streams.segments() {
+            let first = one.get(url, &[]);
+            assert_eq!(first.status, 200, "{url}");
+            assert_eq!(one.get(url, &[]).body, first.body, "{url} again");
+            let elsewhere = other.get(url, &[]);
+            assert_eq!(elsewhere.body, first.body, "{url} elsewhere");
+            assert_eq!(elsewhere.field("etag"), first.field("etag"), "{url}");
+        }
+    }
+}
