@@ -5,12 +5,13 @@ use std::{fs, path::Path};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::{plays, served};
 use crate::support::{
     ffmpeg::{self, Kind, Track},
     folder::Folder,
-    matroska,
+    json, matroska,
     program::Program,
-    server::{Serving, serve, serve_in},
+    server::{Serving, serve},
     wait::until,
 };
 
@@ -75,37 +76,48 @@ fn the_whole_movie_is_the_file_with_an_index_in_front() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let folder = Folder::new();
-    let names = [
-        "b-frames.mkv",
-        "ntsc.mkv",
-        "open-gop.mkv",
-        "hevc-ac-3.mkv",
-        "av1-opus.mkv",
-        "vp9-flac.mkv",
-        "opus.mkv",
-        "mp3.mkv",
-        "two-audio.mkv",
-        "live.mkv",
-        "cues-in-front.mkv",
-        "late.mkv",
-        "audio-only.mka",
-    ];
-    names.iter().for_each(|name| put(&folder, name));
-    let serving = serve(&folder);
-    for name in names {
+    let data = TempDir::new().expect("a data folder");
+    let (serving, clips) = served(&data);
+    let mut failures = Vec::new();
+    for (name, path) in &clips {
         let target = format!("/v/{name}/play.mp4");
         let whole = serving.get(&target, &[]);
         assert_eq!(whole.status, 200, "{name}: {}", String::from_utf8_lossy(&whole.body));
         assert_eq!(whole.field("content-type"), Some("video/mp4"));
         let length = whole.body.len().to_string();
         assert_eq!(whole.field("content-length"), Some(&*length), "{name}");
-        same(&url(&serving, &format!("{name}/play.mp4")), &path(&folder, name));
+        let path = path.to_str().expect("text");
+        if let Err(why) = plays(path, &url(&serving, &format!("{name}/play.mp4"))) {
+            failures.push(format!("{name}: {why}"));
+        }
         let layout = serving.get(&format!("{target}?layout"), &[]);
         let extents = extents(&layout.body);
         let (last, index) = extents.split_last().expect("extents");
         assert!(last.starts_with("file "), "{name}: {extents:?}");
         assert!(index.iter().all(|extent| extent == "memory"), "{name}: {extents:?}");
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert_nothing_is_copied(&serving, &data);
+}
+
+#[test]
+fn the_decoded_frames_of_all_tracks_are_those_of_the_file() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let folder = Folder::new();
+    let names = [
+        "b-frames.mkv",
+        "open-gop.mkv",
+        "hevc-ac-3.mkv",
+        "av1-opus.mkv",
+        "vp9-flac.mkv",
+        "two-audio.mkv",
+    ];
+    names.iter().for_each(|name| put(&folder, name));
+    let serving = serve(&folder);
+    for name in names {
+        same(&url(&serving, &format!("{name}/play.mp4")), &path(&folder, name));
     }
 }
 
@@ -136,22 +148,28 @@ fn ranges_are_cuts_of_the_whole_and_every_server_makes_the_same() {
     }
 }
 
+/// Checks that no job copies or indexes a title, and that no artifact is there.
+fn assert_nothing_is_copied(serving: &Serving, data: &TempDir) {
+    let jobs: Value = json::json(&serving.get("/api/jobs", &[]), 200);
+    let copies = |job: &Value| job["kind"] == "remux" || job["kind"] == "index";
+    assert!(!jobs["jobs"].as_array().expect("a list").iter().any(copies), "{jobs}");
+    let artifacts = fs::read_dir(data.path().join("artifacts")).expect("a folder");
+    let names: Vec<_> = artifacts.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert!(names.iter().all(|name| name == "store.id" || name == "in-progress"), "{names:?}");
+}
+
 #[test]
-fn playing_enqueues_no_job_and_leaves_the_data_folder_as_it_is() {
+fn a_clip_or_a_selection_of_tracks_copies_nothing() {
     if !ffmpeg::is_installed() {
         return;
     }
-    let (folder, data) = (Folder::new(), TempDir::new().expect("a folder"));
-    put(&folder, "b-frames.mkv");
-    let serving = serve_in(data.path(), &[folder.path("")], "");
-    until("there is a database", || serving.get("/api/jobs", &[]).status == 200);
-    for target in ["play.mp4", "play.mp4?start=1&end=3", "play.mp4?tracks=audio-1"] {
-        assert_eq!(serving.get(&format!("/v/b-frames.mkv/{target}"), &[]).status, 200, "{target}");
+    let data = TempDir::new().expect("a data folder");
+    let (serving, _) = served(&data);
+    for part in ["start=1&end=3", "start=2", "tracks=audio-1", "tracks=video-1&end=4"] {
+        let target = format!("/v/b-frames.mkv/play.mp4?{part}");
+        assert_eq!(serving.get(&target, &[]).status, 200, "{target}");
     }
-    let jobs: Value = serde_json::from_slice(&serving.get("/api/jobs", &[]).body).expect("JSON");
-    assert_eq!(jobs["jobs"].as_array().map(Vec::len), Some(0), "{jobs}");
-    let artifacts = fs::read_dir(data.path().join("artifacts"));
-    assert_eq!(artifacts.map_or(0, Iterator::count), 0);
+    assert_nothing_is_copied(&serving, &data);
 }
 
 #[test]

@@ -1,3 +1,0 @@
-//! Matroska in place, as clients play it.
-
-mod progressive; // play.mp4 and clips
