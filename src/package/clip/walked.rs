@@ -13,8 +13,8 @@ use crate::{
     movie::{Movie, Track, WalkedSegment},
 };
 
-/// Memory limit for the index of a whole movie, in bytes: some fifty hours of video and audio.
-pub const INDEX_MEMORY_MAX_BYTES: usize = 256 << 20;
+/// Memory limit for the index of a whole movie, in bytes: some eighteen hours of video and audio.
+const INDEX_MEMORY_MAX_BYTES: usize = 512 << 20;
 
 /// A segment of the file that a clip needs, as one of a track.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

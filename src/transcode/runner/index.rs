@@ -14,7 +14,7 @@ use crate::{
     transcode::index::INDEX_FILE,
 };
 
-/// The maximum size of an index, in bytes: of some fifty hours of video and audio.
+/// The maximum size of an index, in bytes: of some eighteen hours of video and audio.
 pub(super) const BYTES_MAX: u64 = 128 << 20;
 
 impl JobRunner {
