@@ -21,6 +21,7 @@ pub mod job_tracks;
 pub mod manifest_cache;
 pub mod manifests;
 pub mod media_types;
+pub mod movie_index;
 pub mod opened;
 pub mod presentation;
 pub mod progressive;

@@ -193,7 +193,7 @@ async fn resource(
     let resource = match view {
         View::Progressive => {
             let opened = titles.progressive(title, opened, *waiting).await?;
-            let content = progressive::content(titles, &opened, selection, *waiting).await?;
+            let content = progressive::content(titles, title, &opened, selection, *waiting).await?;
             return Ok((Resource::Content(content), Some(opened.timing)));
         }
         View::Track { version, track, file } if !is_other_track(track) => {
@@ -337,7 +337,7 @@ async fn set_view(
         View::Progressive => {
             let waiting = Waiting::Allowed;
             let opened = titles.progressive(path, opened.clone(), waiting).await?;
-            let content = progressive::content(titles, &opened, selection, waiting).await?;
+            let content = progressive::content(titles, path, &opened, selection, waiting).await?;
             Ok(Resource::Content(content))
         }
         _ => view_of_file(site, request, (path, &leading.prefix()), opened).await,

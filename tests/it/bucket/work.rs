@@ -204,11 +204,11 @@ fn two_workers_together_read_a_film_once_and_two_origins_send_the_same() {
     let film = fs::read(&path).expect("a film");
     fleet.titles.put("film.mp4", &film);
     let folder = &fleet.deployment.folder;
-    let (one, remuxed) = (folder.path("library").join(TITLES[0]), folder.path("other.mkv"));
+    let (one, remuxed) = (folder.path("library").join(TITLES[0]), folder.path("other.flv"));
     let text = |path: &Path| path.to_str().expect("text").to_owned();
     let remux = ffmpeg::run(&["-i", &text(&one), "-c", "copy", "-y", &text(&remuxed)]);
     remux.expect("a movie");
-    fleet.titles.put("other.mkv", fs::read(remuxed).expect("a film"));
+    fleet.titles.put("other.flv", fs::read(remuxed).expect("a film"));
     let origins = ["origin-1", "origin-2"].map(|name| fleet.serve(name));
     let proxy = FaultProxy::start(fleet.titles.address);
     let _workers = ["worker-1", "worker-2"].map(|name| fleet.worker(name, &proxy.endpoint()));
@@ -235,7 +235,7 @@ fn two_workers_together_read_a_film_once_and_two_origins_send_the_same() {
         targets.push(format!("/v/film.mp4/{view}"));
     }
     // Needs a copy for ffmpeg, and is a movie in the bucket of artifacts.
-    targets.push("/v/other.mkv/play.mp4".to_owned());
+    targets.push("/v/other.flv/play.mp4".to_owned());
     for target in &targets {
         let [one, other] = origins.each_ref().map(|origin| fetch(origin, target));
         assert!(one.0.is_some() && one == other, "{target}");
