@@ -128,6 +128,15 @@ describe("what this browser does not decode", () => {
     await playsAll(page, "video audio");
   }, { ...PHONE, colorScheme: "dark" });
 
+  inBrowser("a ladder whose segments do not play is played by play.mp4", async (page) => {
+    await page.route(/\/init\.mp4$/, (route) => route.fulfill({ contentType: "video/mp4", body: "These bytes are no movie." }));
+    await watch(page, "Ladder.mp4");
+    await page.waitForFunction(() => /play\.mp4$/.test(document.querySelector("video").currentSrc));
+    await play(page);
+    await playsAll(page, "video audio");
+    assert.ok(await page.locator(".player-notice").isHidden());
+  });
+
   inBrowser("an encrypted title has the server's reason", async (page) => {
     await watch(page, "Encrypted.mp4");
     await says(page, /encrypted, and Headwater delivers no keys/);

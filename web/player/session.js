@@ -93,8 +93,9 @@ export class Session {
 
   #load() {
     this.#steps.take(async (signal) => {
+      const isFirst = !this.title;
       await this.#readTitle(signal);
-      this.#chooseStart();
+      if (isFirst) this.#chooseStart(); // later the viewer may have sought
       await this.#advance(signal);
     });
   }
@@ -121,9 +122,7 @@ export class Session {
   #chooseStart() {
     const { path } = this.title;
     const position = this.#start_s === null ? positionOf(path) : undefined;
-    const at_s = this.#start_s ?? position?.at_s ?? 0;
-    this.#start_s = at_s;
-    this.#video.currentTime = at_s;
+    this.#video.currentTime = this.#start_s ?? position?.at_s ?? 0;
     if (!position) return;
     const fromTheStart = () => {
       forgetPosition(path);
@@ -267,7 +266,9 @@ export class Session {
       this.#isReloaded = true;
       this.#recover("outdated");
     } else {
-      this.#recover(isNetwork || outageText(new RequestError(status, "an outage")) ? "lost" : "unplayable");
+      // An error of the media has no status either.
+      const isOutage = isNetwork || (status > 0 && outageText(new RequestError(status, "an outage")) !== null);
+      this.#recover(isOutage ? "lost" : "unplayable");
     }
   }
 
