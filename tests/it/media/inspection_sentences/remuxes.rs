@@ -98,6 +98,11 @@ fn what_plays_in_place_is_told() {
         &short,
     );
     says("It does not play in place: *.", &other, &short);
+    let words = folder.put("words.srt", "1\n00:00:01,000 --> 00:00:02,000\nHello\n");
+    let words = file("words.mkv", &format!("-i {} -c:s srt", words.display()));
+    says("no track can be read in place", &words, &other);
+    let garbage = b"\x1a\x45\xdf\xa3 and so on";
+    says("the file has no Matroska segment with tracks and clusters", garbage, &other);
     says("HLS and DASH play the remuxed movie.", &other, &short);
 }
 
