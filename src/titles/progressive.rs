@@ -99,7 +99,7 @@ async fn clip_extents(
     let Opened { file, movie, .. } = opened;
     let media = clip::media_range(movie, &clip);
     let index = match clip::whole(movie) {
-        Some(whole) if media.end - media.start > WALK_BYTES_MAX => {
+        Some(whole) if media.end.saturating_sub(media.start) > WALK_BYTES_MAX => {
             let index = MovieIndex::open(titles, title, opened, &whole, waiting);
             let index = index.boxed_local().await?;
             if clip == whole {

@@ -55,6 +55,9 @@ pub enum ClipRefused {
     /// Building it takes too much memory.
     #[error("the clip is too long: request a shorter range with start and end")]
     TooLong,
+    /// The clusters of the file are not in the order of time, so that no part of it has all samples.
+    #[error("the file is out of order, and too long for an MP4 without a remux")]
+    OutOfOrder,
     /// The file is unreadable.
     #[error(transparent)]
     Read(#[from] ReadError),

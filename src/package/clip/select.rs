@@ -6,7 +6,10 @@ use super::{Clip, ClipRefused, Layout, MEMORY_MAX_BYTES, Part, in_ticks, is_medi
 use crate::{
     extent::ReadAt,
     movie::{Movie, Sample, Track, codec::Codec},
-    package::{cues, tables::Tables},
+    package::{
+        cues,
+        tables::{Chunk, Tables},
+    },
 };
 
 /// The most samples that are read after the end of a clip, in case a later one is presented earlier: no
@@ -139,6 +142,11 @@ impl<'a> Cutting<'a> {
     /// Approximate memory use, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         self.tables.memory_bytes()
+    }
+
+    /// Where the samples are in the file.
+    pub(super) fn chunks(&self) -> &[Chunk] {
+        self.tables.chunks()
     }
 
     /// Takes the next sample.

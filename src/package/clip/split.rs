@@ -20,7 +20,7 @@ pub struct SplitMovie<'a, I: ?Sized, M: ?Sized> {
 }
 
 impl<I: ReadAt + ?Sized, M: ReadAt + ?Sized> SplitMovie<'_, I, M> {
-    /// A clip of a movie whose [whole](whole) is this MP4, as ranges of the movie's file.
+    /// A clip of a movie whose [`whole`] is this MP4, as ranges of the movie's file.
     ///
     /// # Errors
     /// If the clip has no samples or too many, or if a file cannot be read.

@@ -8,10 +8,7 @@ use super::{
     header::write_around,
     select::{Cut, Cutting, Selection},
 };
-use crate::{
-    extent::ReadError,
-    movie::{Movie, Track, WalkedSegment},
-};
+use crate::movie::{Movie, Track, WalkedSegment};
 
 /// Memory limit for the index of a whole movie, in bytes: some eighteen hours of video and audio.
 const INDEX_MEMORY_MAX_BYTES: usize = 512 << 20;
@@ -51,8 +48,10 @@ pub fn whole(movie: &Movie) -> Option<Clip> {
 pub fn media_range(movie: &Movie, clip: &Clip) -> Range<u64> {
     let of_track = |(_, track): (usize, &Track)| {
         let segments = needed_of_track(track, clip);
-        let (first, last) = (segments.start, segments.end.checked_sub(1)?);
-        Some(track.segment_span(first)?.start..track.segment_span(last)?.end)
+        let first = track.segment_span(segments.start)?;
+        let last = track.segment_span(segments.end.checked_sub(1)?)?;
+        // A file may have them in any order.
+        Some(first.start.min(last.start)..first.end.max(last.end))
     };
     clip.tracks(movie)
         .filter_map(of_track)
@@ -134,17 +133,22 @@ impl<'a> WalkedSelection<'a> {
         Ok(self.selection()?.layout(movie))
     }
 
+    /// Whether all samples are in this part of the file.
+    pub fn is_within(&self, media: &Range<u64>) -> bool {
+        let mut chunks = self.tracks.iter().flat_map(|(_, cutting)| cutting.chunks());
+        chunks.all(|chunk| media.start <= chunk.offset && chunk.end <= media.end)
+    }
+
     /// The MP4 of these samples around a part of the file, which is sent unchanged with what is between them.
     ///
     /// # Errors
-    /// If there are no samples, or some outside of this part: then the file has changed.
+    /// If there are no samples, or some outside of this part.
     pub fn layout_around(self, media: Range<u64>) -> Result<Layout, ClipRefused> {
+        if !self.is_within(&media) {
+            return Err(ClipRefused::OutOfOrder);
+        }
         let movie = self.movie;
         let cuts = self.selection()?.into_cuts();
-        let mut chunks = cuts.iter().flat_map(|(_, cut)| cut.tables.chunks());
-        if chunks.any(|chunk| chunk.offset < media.start || chunk.end > media.end) {
-            return Err(ReadError::Changed.into());
-        }
         let part = |(place, cut): (usize, Cut)| Part { track: &movie.tracks[place], cut };
         Ok(write_around(cuts.into_iter().map(part).collect(), media))
     }

@@ -250,8 +250,10 @@ fn layout_of_walked(
     for segment in segments {
         selection.add(segment)?;
     }
-    match clip::whole(movie).is_some_and(|whole| whole == *clip) {
-        true => selection.layout_around(clip::media_range(movie, clip)),
+    let is_whole = clip::whole(movie).is_some_and(|whole| whole == *clip);
+    let media = clip::media_range(movie, clip);
+    match is_whole && selection.is_within(&media) {
+        true => selection.layout_around(media),
         false => selection.layout(),
     }
 }

@@ -61,7 +61,9 @@ impl From<ClipRefused> for Failure {
         match refused {
             ClipRefused::Read(error) => error.into(),
             ClipRefused::TooLong => Self::permanent("the title is too long to be indexed"),
-            refused @ ClipRefused::Empty { .. } => Self::permanent(refused),
+            refused @ (ClipRefused::Empty { .. } | ClipRefused::OutOfOrder) => {
+                Self::permanent(refused)
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn read_span(
         Ok(span) => Ok(span),
         Err(ClipRefused::Read(error)) => Err(error.into()),
         // Too many samples, or none: as a file.
-        Err(ClipRefused::TooLong | ClipRefused::Empty { .. }) => Ok(None),
+        Err(ClipRefused::TooLong | ClipRefused::Empty { .. } | ClipRefused::OutOfOrder) => Ok(None),
     }
 }
 
