@@ -357,10 +357,10 @@ fn a_cancelled_remux_stays_cancelled_when_requested_again() {
         return;
     }
     let folder = Folder::new();
-    make(&folder, "film.mkv", &format!("{AVC} -c:a aac"));
+    make(&folder, "film.flv", &format!("{AVC} -c:a aac"));
     // No worker runs, so that the job stays as it is.
     let program = Program::serve(&[folder.path("")], &[("HEADWATER_LOCAL_WORKER", "false")]);
-    let ask = || program.get("/v/film.mkv/play.mp4", &[]);
+    let ask = || program.get("/v/film.flv/play.mp4", &[]);
     let first = json::json(&ask(), 503);
     assert_eq!(json::json(&ask(), 503)["job"], first["job"], "one job for all clients");
     let job = format!("/api/jobs/{}", first["job"].as_str().expect("a job"));
