@@ -1,4 +1,6 @@
-//! Matroska in place: HLS and DASH of a file at the first request, without a copy of it.
+//! Matroska in place: HLS, DASH and play.mp4 of a file at the first request, without a copy of it.
+
+mod progressive; // play.mp4 and clips
 
 use std::{fs, path::PathBuf};
 

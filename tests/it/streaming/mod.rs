@@ -4,6 +4,7 @@ mod chapters; // chapter titles, from either place in a file
 mod clipping; // `play.mp4?start=&end=&tracks=`
 mod encryption; // Common Encryption passes through
 mod ffmpeg_client; // ffmpeg as a client
+mod gathered_segments; // audio segments that are kept in memory
 mod growing_files; // `?follow`: files that grow
 mod manifests; // manifests against the segments they list
 mod matroska_in_place; // Matroska by HLS and DASH, without a copy
