@@ -42,18 +42,22 @@ fn same(ours: &str, theirs: &str) {
     for kind in [Kind::Video, Kind::Audio] {
         let (of_ours, of_theirs) = (of_kind(&our_tracks, kind), of_kind(&their_tracks, kind));
         assert_eq!(of_ours.len(), of_theirs.len(), "{ours}: {kind:?}");
-        for (our, their) in of_ours.into_iter().zip(of_theirs) {
+        for (our_track, their_track) in of_ours.into_iter().zip(of_theirs) {
             let digests = |track: &Track| -> Vec<String> {
                 track.packets.iter().map(|packet| packet.digest.clone()).collect()
             };
-            assert!(digests(our) == digests(their), "{ours}: the samples of {kind:?} differ");
+            let is_same = digests(our_track) == digests(their_track);
+            assert!(is_same, "{ours}: the samples of {kind:?} differ");
             let decoded = |input: &str, track: &Track| {
                 ffmpeg::decode(input, &[track.index]).expect(input).remove(0).frames
             };
-            let (our_frames, their_frames) = (decoded(ours, our), decoded(theirs, their));
+            let (our_frames, their_frames) =
+                (decoded(ours, our_track), decoded(theirs, their_track));
             assert_eq!(our_frames.len(), their_frames.len(), "{ours}: {kind:?}");
             for (place, (our, their)) in our_frames.iter().zip(&their_frames).enumerate() {
-                assert_eq!(our.1, their.1, "{ours}: {kind:?} frame {place}");
+                // ffmpeg cuts the padding at the end of Opus in Matroska, and not in MP4.
+                let is_padded = our_track.codec == "opus" && place + 1 == our_frames.len();
+                assert!(is_padded || our.1 == their.1, "{ours}: {kind:?} frame {place}");
                 let late = our.0.nanoseconds() - their.0.nanoseconds();
                 assert!(late.abs() <= ROUNDING_NS, "{ours}: {kind:?} frame {place}: {late} ns");
             }
