@@ -64,8 +64,10 @@ fn the_first_playlist_is_that_of_the_whole_title_and_nothing_is_copied() {
             let is_first_audio = kind == Kind::Video || url.contains("/audio-1/");
             // The last frame is shorter than ffmpeg says: its end is padding.
             let padding_ms = if matches!(&*track.codec, "opus" | "mp3") { 27 } else { 0 };
+            // Nor does the file tell that the last frame of ALAC, of 4096 samples, is shorter than others.
+            let rest_ms = if track.codec == "alac" { 93 } else { 0 };
             let apart_ms = (sum_ns - end_ns) / 1_000_000;
-            let is_exact = (-2 - padding_ms..=2).contains(&apart_ms);
+            let is_exact = (-2 - padding_ms..=2 + rest_ms).contains(&apart_ms);
             assert!(!is_first_audio || is_exact, "{url}: {apart_ms} ms too long");
         }
     }
