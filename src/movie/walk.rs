@@ -12,6 +12,10 @@ use crate::extent::{ReadAt, ReadError};
 /// Read size per table for the samples of one segment, in bytes.
 pub(super) const SEGMENT_BYTES: usize = 2048;
 
+/// The most segments before and behind one that are looked at for whether they share its cluster: with fewer the
+/// one counts for more.
+const SHARING_MAX: usize = 64;
+
 /// A source of any type as one that a trait object can be of.
 pub(super) struct Borrowed<'a, R: ?Sized>(pub(super) &'a R);
 
@@ -211,9 +215,9 @@ impl Track {
     pub fn segment_bytes_in_file(&self, segment: usize) -> u64 {
         let Some(span) = self.segment_span(segment) else { return 0 };
         let shares = |other: &usize| self.segment_span(*other).is_some_and(|it| it == span);
-        let first = (0..segment).rev().take_while(shares).last().unwrap_or(segment);
-        let count = self.index.segments.len();
-        let last = (segment + 1..count).take_while(shares).last().unwrap_or(segment);
+        let before = (0..segment).rev().take(SHARING_MAX).take_while(shares);
+        let after = (segment + 1..self.index.segments.len()).take(SHARING_MAX).take_while(shares);
+        let (first, last) = (before.last().unwrap_or(segment), after.last().unwrap_or(segment));
         let start = |number: usize| self.index.segments.get(number).map_or(0, |it| it.start);
         let end = |number: usize| self.segment_end_time(number).unwrap_or(0);
         let own = u128::from(end(segment).abs_diff(start(segment)));

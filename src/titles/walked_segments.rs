@@ -7,7 +7,10 @@
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 
 use super::{Error, opened::Opened, readiness::Waiting};
 use crate::{
@@ -30,6 +33,9 @@ struct Weight;
 /// The overhead of an entry, in bytes.
 const ENTRY_BYTES: usize = 256;
 
+/// The parts of the cache, which are locked apart.
+const SHARDS: usize = 4;
+
 /// The size of a usual entry: six seconds of video and audio have some 430 samples.
 const USUAL_BYTES: u64 = 8192;
 
@@ -43,8 +49,17 @@ impl WalkedSegments {
     /// An empty cache.
     pub fn new(budget_bytes: u64) -> Self {
         let items = usize::try_from(budget_bytes / USUAL_BYTES).unwrap_or(usize::MAX);
+        // Few shards, because a shard keeps no entry that is longer than its part of the budget: the longest
+        // segments have a MiB for each track.
+        let options = OptionsBuilder::new()
+            .shards(SHARDS)
+            .estimated_items_capacity(items.clamp(16, 1 << 20))
+            .weight_capacity(budget_bytes)
+            .build()
+            .expect("both capacities are set");
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
         Self {
-            segments: Cache::with_weighter(items.clamp(16, 1 << 20), budget_bytes, Weight),
+            segments: Cache::with_options(options, Weight, hasher, lifecycle),
             lookups: CacheLookups::default(),
         }
     }

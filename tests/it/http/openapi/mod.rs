@@ -36,7 +36,8 @@ impl Api {
     fn new(configuration: &str) -> Self {
         let folder = Folder::new();
         put_sample(&folder, "Clock.mp4", "films/film.mp4");
-        put_sample(&folder, "Clock.webm", "films/film.webm");
+        // Matroska that does not play in place.
+        folder.put("films/film.webm", b"\x1a\x45\xdf\xa3 and so on");
         folder.put("films/film.en.srt", "1\n00:00:01,000 --> 00:00:02,000\nA word\n");
         folder.put("films/film.de.srt", "no subtitles");
         let audio = fs::read(fuzz_corpus::movies().join("ffmpeg-ac3.mp4")).expect("a seed");
