@@ -11,7 +11,7 @@ const RETRY_MS = 15_000;
 const IMAGE_KINDS = new Set(["poster", "thumbnail", "storyboard", "preview"]);
 const KIND_NAMES = {
   rendition: "Rendition", audio: "AAC audio", remux: "Remux", storyboard: "Storyboard", poster: "Poster",
-  thumbnail: "Thumbnail", preview: "Preview",
+  thumbnail: "Thumbnail", preview: "Preview", index: "Index",
 };
 
 const jobs = new Map(); // by id, without children: their parents show the progress

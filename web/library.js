@@ -79,7 +79,8 @@ function open() {
 function show() {
   const { total, totalFolders, isScanning, isSearch, isLoaded, unavailable, error } = listing;
   byId("listing-error").hidden = error === null;
-  byId("listing-error-text").textContent = error ?? "";
+  const text = byId("listing-error-text");
+  if (text.textContent !== (error ?? "")) text.textContent = error ?? ""; // screen readers read each change
   if (!isLoaded) return;
   showUnavailable(unavailable);
   const isUnknown = !listing.length && unavailable.length > 0;

@@ -18,6 +18,7 @@ const PAUSE_MIN_MS = 2000;
 const PAUSE_MAX_MS = 8000;
 const SCAN_POLL_MS = 2000;
 const UNAVAILABLE_POLL_MS = 5000;
+const ERROR_POLL_MS = 5000;
 
 /**
  * @typedef {object} Item a title of the list, as `GET /api/titles` describes it
@@ -213,7 +214,8 @@ export class Listing extends EventTarget {
     const page = await this.#load(offset, limit, viewing);
     if (this.#viewing !== viewing) return; // another one has taken its place
     this.#viewing = null;
-    if (page?.scanning) this.#refreshAfter(SCAN_POLL_MS);
+    if (!page && this.error) this.#refreshAfter(ERROR_POLL_MS);
+    else if (page?.scanning) this.#refreshAfter(SCAN_POLL_MS);
     else if (page?.unavailable?.length) this.#refreshAfter(UNAVAILABLE_POLL_MS);
     if (page && !page.scanning) await this.#loadMissing();
   }

@@ -30,11 +30,15 @@ async function route({ play = false, scroll_y = 0 } = {}) {
   if (scroll_y !== null) scrollTo(0, scroll_y);
   isRestoring = false;
   rememberScroll();
-  if (place.title) watching.showNext();
+  if (place.title) watching?.showNext();
 }
 
 async function openTitle(title, play) {
-  watching ??= await import("./watch.js");
+  try {
+    watching ??= await import("./watch.js");
+  } catch {
+    return location.reload(); // the server is away: the browser says so, and loads the title when it is back
+  }
   if (parse(location).title === title) watching.open(title, { play });
 }
 
@@ -85,4 +89,4 @@ route({ scroll_y: history.state?.scroll_y ?? null });
 
 // The player is ready before the viewer chooses a title.
 const whenIdle = window.requestIdleCallback ?? ((call) => setTimeout(call, 1000));
-whenIdle(() => import("./watch.js"));
+whenIdle(() => import("./watch.js").catch(() => {})); // else when it is needed

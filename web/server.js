@@ -13,7 +13,7 @@ export class RequestError extends Error {
 /** The response of a successful request; else throws a RequestError. */
 export async function request(url, options = {}) {
   const response = await fetch(url, options).catch((error) => {
-    throw options.signal?.aborted ? error : new RequestError(0, "The server cannot be reached.");
+    throw options.signal?.aborted ? error : new RequestError(0, "The server does not respond.");
   });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({})); // RFC 9457, unless a proxy responded

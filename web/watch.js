@@ -71,6 +71,7 @@ playback.addEventListener("change", () => {
   if (playback.notice?.job !== shownByNotice) showTitleJobs();
   if (!playback.title || playback.title === shown) return;
   shown = playback.title;
+  byId("missing").replaceChildren();
   const { width, height, playable, size_bytes, modified, duration_s } = shown;
   document.body.classList.toggle("audio", shown.kind === "audio");
   byId("name").textContent = nameOf(shown);

@@ -29,6 +29,8 @@ struct Followed {
     epoch: i64,
     /// When its names were last known to be those of a listing.
     listed: Option<Instant>,
+    /// When it last read all rows.
+    loaded: Option<Instant>,
 }
 
 impl ListedBucket {
@@ -91,6 +93,9 @@ impl ListedBucket {
                 self.catch_up(rows, state, followed).await?;
                 followed.listed = Some(Instant::now());
                 *self.source() = ListingSource::Database;
+            } else {
+                // Rows may be deleted without a number until the next whole listing.
+                followed.seen = None;
             }
             timeout(POLL_INTERVAL, changes.changed()).await.ok();
         }
@@ -105,10 +110,12 @@ impl ListedBucket {
         let is_recent = followed.listed.is_some_and(|listed| listed.elapsed() < GONE_KEPT / 2);
         let is_ahead = self.is_ahead.swap(false, Ordering::AcqRel);
         let is_same = is_recent && !is_ahead && followed.epoch == state.epoch;
+        let is_same = is_same && !self.lacks_rows(followed);
         let Some(mut seen) = followed.seen.filter(|seen| is_same && *seen <= state.last) else {
             followed.seen = None;
             self.load(rows).await?;
             (followed.seen, followed.epoch) = (Some(state.last), state.epoch);
+            followed.loaded = Some(Instant::now());
             return Ok(());
         };
         while seen < state.last {
@@ -118,6 +125,14 @@ impl ListedBucket {
             followed.seen = Some(seen);
         }
         Ok(())
+    }
+
+    /// Whether there is room now for what was left out when there was none. No change says what that is, and so all
+    /// rows are read again, as often as a folder is scanned.
+    fn lacks_rows(&self, followed: &Followed) -> bool {
+        let is_old = |loaded: Instant| loaded.elapsed() >= self.shared.interval;
+        followed.loaded.is_some_and(is_old)
+            && (self.place.has_room_for_more() || self.shared.library.has_room_for_more(self.root))
     }
 
     /// Reads all rows.

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::{select, time::sleep};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -24,16 +24,19 @@ enum RoundError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Bucket(io::Error),
+    #[error("the server stops")]
+    Stopped,
 }
 
 impl ListedBucket {
-    /// Lists the bucket whenever that is due.
+    /// Lists the bucket whenever that is due, until the server stops.
     pub(super) async fn keep_listing(self: Arc<Self>) {
         loop {
             if let Some(database) = self.database() {
                 let rows = Rows { database: &database, root: &self.id };
                 match self.list_if_due(rows).await {
                     Ok(()) => {}
+                    Err(RoundError::Stopped) => return,
                     Err(RoundError::Database(error)) => debug!(%error, "the bucket is not listed"),
                     Err(RoundError::Bucket(error)) => {
                         let root = self.place.path();
@@ -42,9 +45,15 @@ impl ListedBucket {
                     }
                 }
             }
-            sleep(LOOK_INTERVAL).await;
-            if let Err(error) = self.place.reopen().await {
-                debug!(%error, "the bucket is not available");
+            let reopened = async {
+                sleep(LOOK_INTERVAL).await;
+                self.place.reopen().await
+            };
+            select! {
+                reopened = reopened => if let Err(error) = reopened {
+                    debug!(%error, "the bucket is not available");
+                },
+                () = self.shared.stopped() => return,
             }
         }
     }
@@ -58,7 +67,7 @@ impl ListedBucket {
             return Ok(());
         };
         let listed = self.list(rows, &lease).await;
-        if let Err(RoundError::Bucket(_)) = &listed {
+        if let Err(RoundError::Bucket(_) | RoundError::Stopped) = &listed {
             rows.release(&lease).await?;
         }
         listed
@@ -70,7 +79,11 @@ impl ListedBucket {
         let mut seen = rows.state().await?.last;
         let mut after = lease.page_after.clone();
         loop {
-            let listed = self.place.list_page(after.as_deref()).await;
+            let listed = select! {
+                listed = self.place.list_page(after.as_deref()) => listed,
+                // Between two merges: the row says how far the rows are.
+                () = self.shared.stopped() => return Err(RoundError::Stopped),
+            };
             let (page, left_out_here) = listed.map_err(RoundError::Bucket)?;
             left_out.add(left_out_here);
             let objects: Vec<_> = page

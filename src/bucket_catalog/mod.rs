@@ -9,13 +9,15 @@
 //! changes, as clients follow those of jobs. A changed row makes it drop the object, so that all origins serve the
 //! same bytes a moment later.
 //!
-//! **Events** of the bucket are hints: each key is checked by a request, and the row is written if it differs.
-//! They come more than once, in any order, or not at all; the next listing repairs that.
+//! **Events** of the bucket are hints: each key is checked by a request, and its row gets what that found and a new
+//! number, so that an older page of a listing loses. They come more than once, in any order, or not at all; the next
+//! listing repairs that.
 //!
 //! **Without the database** an origin keeps what it knows for as long as a listing counts (`rescan_s`), and then
 //! lists for itself, as often: an outage must not hide new titles for its whole time. With it again, it reads all
 //! rows.
 
+pub mod abandoned;
 mod checks;
 mod events;
 mod follower;
@@ -30,8 +32,9 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use futures::future::join_all;
 use sha2::{Digest as _, Sha256};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle, time::timeout};
 
 use self::{events::Events, notification::ObjectEvent};
 use crate::{
@@ -48,10 +51,15 @@ const CHANNEL: &str = "headwater_library";
 /// The time that a lister may take for a page, beyond the deadline of its request.
 const LEASE_GRACE: Duration = Duration::from_secs(20);
 
+/// The time that listers have to release their leases when the server stops. Later, the leases end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The buckets among the roots of a library.
 #[derive(Debug)]
 pub struct BucketCatalog {
     buckets: Vec<Arc<ListedBucket>>,
+    /// The tasks that list.
+    listers: Mutex<Vec<JoinHandle<()>>>,
     shared: Arc<Shared>,
 }
 
@@ -66,6 +74,7 @@ struct Shared {
     interval: Duration,
     /// How long a lister may take for a page.
     lease: Duration,
+    is_stopping: watch::Sender<bool>,
 }
 
 /// A root that is a bucket.
@@ -116,6 +125,7 @@ impl BucketCatalog {
             signal: ChangeSignal::new(CHANNEL),
             interval,
             lease: deadline + LEASE_GRACE,
+            is_stopping: watch::Sender::new(false),
         });
         let buckets = library.roots().iter().enumerate().filter_map(|(root, named)| {
             let place = Arc::clone(named.root.bucket()?);
@@ -129,16 +139,27 @@ impl BucketCatalog {
                 shared: Arc::clone(&shared),
             }))
         });
-        Self { buckets: buckets.collect(), shared }
+        Self { buckets: buckets.collect(), listers: Mutex::default(), shared }
     }
 
     /// Lists and follows all buckets, for as long as the runtime lives.
     pub fn start(&self, background: &Handle) {
         for bucket in &self.buckets {
-            background.spawn(Arc::clone(bucket).keep_listing());
+            let lister = background.spawn(Arc::clone(bucket).keep_listing());
+            self.listers.lock().unwrap_or_else(PoisonError::into_inner).push(lister);
             background.spawn(Arc::clone(bucket).keep_following());
             background.spawn(Arc::clone(bucket).keep_checking());
         }
+        background.spawn(Arc::clone(&self.shared).keep_deleting_abandoned());
+    }
+
+    /// Stops listing, so that other origins go on from the last page at once.
+    pub async fn stop(&self) {
+        self.shared.is_stopping.send_replace(true);
+        let listers =
+            std::mem::take(&mut *self.listers.lock().unwrap_or_else(PoisonError::into_inner));
+        // Of a database that does not respond the leases end.
+        let _ = timeout(STOP_TIMEOUT, join_all(listers)).await;
     }
 
     /// Uses a database, once it is open.
@@ -165,6 +186,14 @@ impl BucketCatalog {
     /// Where the names of a root come from; `None` for one that is no bucket.
     pub fn source(&self, root: usize) -> Option<ListingSource> {
         self.buckets.iter().find(|bucket| bucket.root == root).map(|bucket| *bucket.source())
+    }
+}
+
+impl Shared {
+    /// Waits until the server stops.
+    async fn stopped(&self) {
+        // The sender lives as long as this.
+        let _ = self.is_stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
     }
 }
 

@@ -22,6 +22,9 @@ const BEHIND_ALL_KEYS_CHARACTERS: usize = 257;
 /// How long the row of a removed object stays. An origin that did not follow for so long reads all rows.
 pub const GONE_KEPT: Duration = Duration::from_secs(24 * 3600);
 
+/// As [`GONE_KEPT`], for an object that had no row before: longer than the bucket takes for a response.
+const NEVER_LISTED_KEPT: Duration = Duration::from_secs(3600);
+
 /// The rows of a bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
@@ -150,7 +153,7 @@ impl Rows<'_> {
         self.database.write(statement, &values).await.map(drop)
     }
 
-    /// Merges an observation of the bucket with the rows, and writes only what differs.
+    /// Merges an observation of the bucket with the rows. Of a page, only what differs is written.
     pub async fn merge(&self, observation: &Observation<'_>) -> Result<Merged, DatabaseError> {
         let rows: Vec<_> = observation.objects.iter().filter_map(JsonRow::new).collect();
         let json = serde_json::to_string(&rows).unwrap_or_else(|_| "[]".to_owned());
@@ -217,7 +220,8 @@ impl Rows<'_> {
 
     /// Deletes the rows of objects that were removed long ago.
     pub async fn delete_gone(&self) -> Result<(), DatabaseError> {
-        let values = [self.root.into(), millis(GONE_KEPT).into()];
+        let kept = [GONE_KEPT, NEVER_LISTED_KEPT].map(|time| Value::from(millis(time)));
+        let values = [&[self.root.into()], &kept[..]].concat();
         let statement = DELETE_GONE.for_dialect(self.database.dialect());
         self.database.write(statement, &values).await.map(drop)
     }

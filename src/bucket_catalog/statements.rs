@@ -92,13 +92,61 @@ macro_rules! release {
 }
 pub(super) const RELEASE: Statement = on_both!(release);
 
-/// Deletes objects that were removed long ago. $1: the root, $2: for how long.
+/// Deletes objects that were removed long ago. $1: the root, $2: for how long; $3: the same for those that never had
+/// another row, of which no origin has anything to forget.
 macro_rules! delete_gone {
     ($now:expr) => {
-        concat!("DELETE FROM objects WHERE root = $1 AND gone_ms <= ", $now, " - $2")
+        concat!(
+            "DELETE FROM objects WHERE root = $1
+             AND gone_ms <= ",
+            $now,
+            " - CASE WHEN etag = '' THEN $3 ELSE $2 END"
+        )
     };
 }
 pub(super) const DELETE_GONE: Statement = on_both!(delete_gone);
+
+/// A bucket that no process has listed for a time. $2: the time.
+macro_rules! is_abandoned {
+    ($now:expr) => {
+        concat!(
+            "lease_until_ms <= ",
+            $now,
+            " - $2 AND (listed_ms IS NULL OR listed_ms <= ",
+            $now,
+            " - $2)"
+        )
+    };
+}
+
+macro_rules! abandoned {
+    ($now:expr) => {
+        concat!(
+            "SELECT root, url FROM listings WHERE ",
+            is_abandoned!($now),
+            " ORDER BY root LIMIT 1"
+        )
+    };
+}
+pub(super) const ABANDONED: Statement = on_both!(abandoned);
+
+/// Locks a bucket that is still abandoned: a lister waits, and then lists all of it. $1: the root.
+macro_rules! lock_abandoned {
+    ($now:expr) => {
+        concat!(
+            "UPDATE listings SET listed_ms = NULL, page_after = NULL WHERE root = $1 AND ",
+            is_abandoned!($now)
+        )
+    };
+}
+pub(super) const LOCK_ABANDONED: Statement = on_both!(lock_abandoned);
+
+/// Deletes some objects of a bucket. $1: the root, $2: how many.
+pub(super) const DELETE_SOME: &str = "DELETE FROM objects WHERE root = $1
+    AND key IN (SELECT key FROM objects WHERE root = $1 ORDER BY key LIMIT $2)";
+
+/// Deletes a bucket without objects. $1: the root.
+pub(super) const DELETE_LISTING: &str = "DELETE FROM listings WHERE root = $1";
 
 /// The objects behind a key. $1: the root, $2: the key.
 pub(super) const OBJECTS: &str =
@@ -117,6 +165,9 @@ pub(super) const CHANGES: &str =
 // lacks is gone. $6: the page as JSON; an entry without a size says that the object is gone. $7: the number of the
 // last change before the bucket was asked: a row that changed later is newer than the page. $8: the length of the
 // lease. $9: 1 for the last page of a round, else 0.
+//
+// Of an event, each object's row is written, also an equal one, and one of an object that is gone and had none: its
+// number is what makes an older page or check lose that comes later.
 
 /// Stores how far the lister has come, if it still is the lister.
 macro_rules! fence {
@@ -155,17 +206,17 @@ macro_rules! page_of_postgres {
 macro_rules! differences {
     () => {
         "differences AS MATERIALIZED (
-             SELECT page.key AS key, COALESCE(page.size, objects.size) AS size,
-                 COALESCE(page.etag, objects.etag) AS etag,
+             SELECT page.key AS key, COALESCE(page.size, objects.size, 0) AS size,
+                 COALESCE(page.etag, objects.etag, '') AS etag,
                  CASE WHEN page.size IS NULL THEN objects.modified_ms ELSE page.modified_ms END
                      AS modified_ms,
                  CASE WHEN page.size IS NULL THEN clock.now_ms END AS gone_ms
              FROM clock CROSS JOIN page
              LEFT JOIN objects ON objects.root = $1 AND objects.key = page.key
              WHERE CASE
-                 WHEN objects.key IS NULL THEN page.size IS NOT NULL
+                 WHEN objects.key IS NULL THEN 1 = 1
                  WHEN objects.changed > $7 THEN 1 = 0
-                 WHEN page.size IS NULL THEN objects.gone_ms IS NULL
+                 WHEN $2 IS NULL THEN 1 = 1
                  ELSE objects.gone_ms IS NOT NULL OR objects.size <> page.size
                      OR objects.etag <> page.etag
                      OR objects.modified_ms IS DISTINCT FROM page.modified_ms

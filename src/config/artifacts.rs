@@ -14,6 +14,11 @@ impl Settings {
         }
     }
 
+    /// Whether artifacts are in a bucket.
+    pub fn has_artifacts_bucket(&self) -> bool {
+        matches!(self.artifacts, Some(ArtifactsPlace::Bucket(_)))
+    }
+
     /// The bucket of artifacts, if they are in one. It is reached as the root in the same bucket is, else as the
     /// first root that is a bucket, else as the environment says.
     ///

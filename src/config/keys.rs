@@ -185,7 +185,7 @@ settings! {
     fixed revalidate_ms("HEADWATER_REVALIDATE_MS"): Within<0, 3_600_000> = "1000";
     /// Time without a write after which a file is sent straight from the page cache, in milliseconds. Until then the server copies it and checks it after each read.
     fixed write_quiet_ms("HEADWATER_WRITE_QUIET_MS"): Within<0, 3_600_000> = "2000";
-    /// Memory that all responses in progress hold together, in MiB: lists of extents, segment headers, documents. The server refuses more with 503; ranges of files always fit.
+    /// Memory that all responses in progress hold together, in MiB: lists of extents, segment headers, documents, copied parts of files that wait for slow clients. The server refuses more with 503; ranges of files always fit.
     fixed response_memory_mib("HEADWATER_RESPONSE_MEMORY_MIB"): Within<1, 1_048_576> = "128";
     /// Memory for the parts of files that the server copies to connections, in MiB.
     fixed body_buffers_mib("HEADWATER_BODY_BUFFERS_MIB"): Within<1, 65_536> = "32";
@@ -222,6 +222,8 @@ settings! {
     fixed walks_mib("HEADWATER_WALKS_MIB"): Within<1, 65_536> = "32";
     /// Cache of playlists and manifests, in MiB.
     fixed manifest_cache_mib("HEADWATER_MANIFEST_CACHE_MIB"): Within<1, 1_048_576> = "32";
+    /// Cache of segments in memory, in MiB: those of audio whose samples are in many places of their file, from their second request on; 0 keeps none.
+    fixed gathered_cache_mib("HEADWATER_GATHERED_CACHE_MIB"): Within<0, 1_048_576> = "64";
     /// Lifetime of playlists and manifests in shared caches, in seconds; players revalidate them on each use.
     live manifest_max_age_s("HEADWATER_MANIFEST_MAX_AGE_S"): Within<0, 31_536_000> = "120";
     /// Time for which a cache that knows CDN-Cache-Control (RFC 9213) may serve a stale playlist or manifest while it fetches the new one, in seconds.

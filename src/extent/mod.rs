@@ -3,7 +3,7 @@
 //! [`content`] is the list with its metadata, [`source`] the trait of everything that has bytes outside of
 //! memory, and [`File`] the kind at the bottom: a file of a library root, whose [`Place`] is a folder or a bucket.
 //! [`disk`] has folders and their open files, [`bucket`] the objects of buckets. A [`VirtualSource`] is a source
-//! of which only a window at a time is a list of extents. Parsers that jump in a source [read at](ReadAt)
+//! of which only a window at a time is a list of extents, and [`Gathered`] bytes of a file in memory. Parsers that jump in a source [read at](ReadAt)
 //! offsets. [`ResponseMemory`] bounds what all bodies in progress hold. This folder deals with bytes and time,
 //! and depends on no status code, movie or socket.
 
@@ -11,6 +11,7 @@ pub mod bucket;
 pub mod content;
 pub mod disk;
 pub mod file;
+mod gathered;
 pub mod place;
 mod read_at;
 mod response_memory;
@@ -20,6 +21,7 @@ mod virtual_source;
 
 pub use content::{Caching, Content, Extent, Extents, Validator};
 pub use file::File;
+pub use gathered::Gathered;
 pub use place::Place;
 pub use read_at::ReadAt;
 pub use response_memory::{Charge, Exhausted, ResponseMemory};

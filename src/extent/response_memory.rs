@@ -47,14 +47,25 @@ impl ResponseMemory {
 
     /// Charges what a response holds, in bytes, before it takes them.
     pub fn charge(&self, bytes: u64) -> Result<Charge, Exhausted> {
+        let limit_bytes = self.0.limit_bytes;
+        let is_small = bytes <= SMALL_BYTES;
+        self.charge_within(bytes, if is_small { limit_bytes } else { limit_bytes / 4 * 3 })
+    }
+
+    /// Charges bytes that a response can do without: only while half of the budget is free, so that they keep no
+    /// other response out.
+    pub fn charge_dispensable(&self, bytes: u64) -> Result<Charge, Exhausted> {
+        self.charge_within(bytes, self.0.limit_bytes / 2)
+    }
+
+    fn charge_within(&self, bytes: u64, limit: u64) -> Result<Charge, Exhausted> {
         if bytes <= UNCOUNTED_BYTES {
             return Ok(Charge::default());
         }
-        let Budget { limit_bytes, used_bytes } = &*self.0;
-        let limit = if bytes <= SMALL_BYTES { *limit_bytes } else { limit_bytes / 4 * 3 };
         let add = |used: u64| used.checked_add(bytes).filter(|used| *used <= limit);
         // Relaxed: the number guards no other memory.
-        used_bytes
+        self.0
+            .used_bytes
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
             .map_err(|_used| Exhausted)?;
         Ok(Charge { budget: Some(self.clone()), bytes })
@@ -97,6 +108,18 @@ mod tests {
         let _large = memory.charge(300_000).expect("three quarters");
         assert_eq!(memory.charge(SMALL_BYTES + 1).expect_err("a large one"), Exhausted);
         let _small = memory.charge(SMALL_BYTES).expect("a small one");
+    }
+
+    #[test]
+    fn what_a_response_can_do_without_takes_half_at_most() {
+        let memory = ResponseMemory::new(100_000);
+        let copy = memory.charge_dispensable(50_000).expect("half");
+        assert_eq!(memory.charge_dispensable(2000).expect_err("more than half"), Exhausted);
+        let response = memory.charge(50_000).expect("the other half");
+        drop(copy);
+        assert_eq!(memory.charge_dispensable(2000).expect_err("half is used"), Exhausted);
+        drop(response);
+        assert_eq!(memory.used_bytes(), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{fmt, io, ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use super::{File, virtual_source::VirtualSource};
+use super::{File, Gathered, virtual_source::VirtualSource};
 
 /// An open byte source that is immutable by contract: *every read of the same range returns the same
 /// bytes, those of the version that was opened, or an error.*
@@ -37,6 +37,11 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// The open file behind this source, if there is one. The kernel can then send its bytes from the
     /// page cache, provided that the file [is sendable](File::is_sendable).
     fn as_file(&self) -> Option<&File> {
+        None
+    }
+
+    /// The gathered bytes of this source, if it is in memory.
+    fn as_gathered(&self) -> Option<&Gathered> {
         None
     }
 

@@ -17,7 +17,10 @@ use crate::{
     background::Background,
     bucket_catalog::BucketCatalog,
     config::Settings,
-    extent::ResponseMemory,
+    extent::{
+        ResponseMemory,
+        bucket::{BucketPlace, Cache},
+    },
     library::Library,
     queue::Queue,
     shares::Shares,
@@ -67,6 +70,7 @@ impl Site {
         let followers = Shares::new(settings.max_connections.count(), 0);
         let cache_bytes = CacheBytes {
             manifests: settings.manifest_cache_mib.get() << 20,
+            gathered: settings.gathered_cache_mib.get() << 20,
             clips: settings.clip_cache_bytes(),
             walks: settings.walks_mib.get() << 20,
         };
@@ -127,6 +131,17 @@ impl Site {
         let jobs = Jobs::new(queue, library, runtime.clone(), drain, metrics);
         self.jobs.store(Some(Arc::new(jobs)));
         self.titles.artifacts.store(Some(artifacts));
+    }
+
+    /// The bucket of artifacts, once the queue is open; `None` if they are in a folder.
+    pub fn artifacts_bucket(&self) -> Option<Arc<BucketPlace>> {
+        self.titles.artifacts.load().as_ref()?.bucket().cloned()
+    }
+
+    /// The cache of all buckets; `None` without one.
+    pub fn bucket_cache(&self) -> Option<Arc<Cache>> {
+        let of_artifacts = || Some(Arc::clone(self.artifacts_bucket()?.cache()));
+        self.titles.library.bucket_cache().or_else(of_artifacts)
     }
 
     /// Makes the server not ready, so that load balancers send no new clients.

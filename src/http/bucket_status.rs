@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 
+use super::Site;
 use crate::{
-    bucket_catalog::{BucketCatalog, ListingSource},
+    bucket_catalog::ListingSource,
     extent::bucket::{BreakerState, BucketPlace},
-    library::Library,
 };
+
+/// The queue, which names artifacts, is opened with them.
+const NOT_OPEN: &str = "the bucket or the database has not responded yet";
 
 /// The state of a bucket.
 #[derive(Debug, Serialize)]
@@ -19,6 +22,13 @@ pub struct BucketStatus {
     listing: &'static str,
 }
 
+/// The state of the bucket of artifacts.
+#[derive(Debug, Serialize)]
+pub struct ArtifactsStatus {
+    /// Why it does not serve what is not in the cache.
+    error: Option<String>,
+}
+
 /// The state of the cache of buckets.
 #[derive(Debug, Serialize)]
 pub struct CacheStatus {
@@ -29,19 +39,30 @@ pub struct CacheStatus {
 }
 
 /// The state of each root that is a bucket.
-pub fn buckets(library: &Library, catalog: &BucketCatalog) -> Vec<BucketStatus> {
-    let roots = library.roots().iter().enumerate();
+pub fn buckets(site: &Site) -> Vec<BucketStatus> {
+    let roots = site.titles.library.roots().iter().enumerate();
     let status = roots.filter_map(|(number, named)| {
         let error = trouble(named.root.bucket()?);
-        let listing = catalog.source(number).map_or("", ListingSource::as_str);
+        let listing = site.bucket_catalog.source(number).map_or("", ListingSource::as_str);
         Some(BucketStatus { root: named.name.clone(), error, listing })
     });
     status.collect()
 }
 
+/// The state of the bucket of artifacts; `None` if they are in a folder.
+pub fn artifacts(site: &Site) -> Option<ArtifactsStatus> {
+    let error = match site.artifacts_bucket() {
+        Some(bucket) => trouble(&bucket),
+        None if site.settings.load().has_artifacts_bucket() => Some(NOT_OPEN.to_owned()),
+        None => return None,
+    };
+    Some(ArtifactsStatus { error })
+}
+
 /// The state of the cache that all buckets share; `None` without a bucket.
-pub fn cache(library: &Library, max_bytes: u64) -> Option<CacheStatus> {
-    let usage = library.bucket_cache()?.usage();
+pub fn cache(site: &Site) -> Option<CacheStatus> {
+    let usage = site.bucket_cache()?.usage();
+    let max_bytes = site.settings.load().cache_mib.get() << 20;
     Some(CacheStatus { bytes: usage.bytes, max_bytes, is_full: usage.is_full })
 }
 

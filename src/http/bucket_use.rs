@@ -2,23 +2,26 @@
 
 use std::time::Duration;
 
+use super::Site;
 use crate::{
     extent::bucket::{BreakerState, FIRST_BYTE_LIMITS_MS, FetchUsage, Operation, Outcome},
-    library::Library,
     telemetry::{BucketCacheUse, BucketUse},
 };
 
-/// The use of each root that is a bucket.
-pub(super) fn buckets(library: &Library) -> Vec<BucketUse> {
-    let roots = library.roots().iter();
+/// The use of each root that is a bucket, and of the bucket of artifacts.
+pub(super) fn buckets(site: &Site) -> Vec<BucketUse> {
+    let roots = site.titles.library.roots().iter();
     let used = roots.filter_map(|named| {
         let usage = named.root.bucket()?.fetcher().usage();
-        Some(bucket(named.name.clone().unwrap_or_default(), &usage))
+        Some(bucket(named.name.clone().unwrap_or_default(), "titles", &usage))
     });
-    used.collect()
+    let artifacts = site.artifacts_bucket();
+    let artifacts =
+        artifacts.map(|place| bucket(String::new(), "artifacts", &place.fetcher().usage()));
+    used.chain(artifacts).collect()
 }
 
-fn bucket(root: String, usage: &FetchUsage) -> BucketUse {
+fn bucket(root: String, holds: &'static str, usage: &FetchUsage) -> BucketUse {
     let outcomes = |operation: Operation| {
         let count = move |outcome: Outcome| {
             (operation.label(), outcome.label(), usage.requests(operation, outcome))
@@ -28,6 +31,7 @@ fn bucket(root: String, usage: &FetchUsage) -> BucketUse {
     let limits = FIRST_BYTE_LIMITS_MS.into_iter().map(Duration::from_millis);
     BucketUse {
         root,
+        holds,
         requests: Operation::ALL.into_iter().flat_map(outcomes).collect(),
         bytes: usage.bytes,
         first_bytes: limits.zip(usage.first_bytes).collect(),
@@ -40,8 +44,8 @@ fn bucket(root: String, usage: &FetchUsage) -> BucketUse {
 }
 
 /// The use of the cache that all buckets share.
-pub(super) fn cache(library: &Library) -> Option<BucketCacheUse> {
-    let usage = library.bucket_cache()?.usage();
+pub(super) fn cache(site: &Site) -> Option<BucketCacheUse> {
+    let usage = site.bucket_cache()?.usage();
     Some(BucketCacheUse {
         bytes: usage.bytes,
         hit_bytes: usage.hit_bytes,

@@ -68,6 +68,7 @@ impl Parameters {
             Operation::Image(_)
             | Operation::Storyboard
             | Operation::Remux
+            | Operation::Index { .. }
             | Operation::SourcePoster { .. } => Self::default(),
         }
     }

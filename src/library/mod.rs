@@ -74,6 +74,8 @@ pub struct NamedRoot {
     is_scanned: AtomicBool,
     /// Whether the first scan has ended, with or without success.
     has_been_scanned: AtomicBool,
+    /// Whether titles are not listed because the catalog was full.
+    has_left_out: AtomicBool,
 }
 
 /// The status of a root.
@@ -96,6 +98,7 @@ impl NamedRoot {
             replaced: Notify::new(),
             is_scanned: AtomicBool::new(false),
             has_been_scanned: AtomicBool::new(false),
+            has_left_out: AtomicBool::new(false),
         }
     }
 

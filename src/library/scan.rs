@@ -33,7 +33,7 @@ impl Library {
             self.end_first_scan(root);
             match (self.roots()[root].root.is_open(), is_listed) {
                 (true, true) => self.wait_for_scan(root, interval).await,
-                (true, false) => tokio::time::sleep(REOPEN_INTERVAL).await,
+                (true, false) => tokio::time::sleep(REOPEN_INTERVAL.min(interval)).await,
                 (false, _) => Arc::clone(&self).open_when_available(root).await,
             }
         }
@@ -111,6 +111,7 @@ impl Library {
             self.reconcile(root, Path::new(file)).await;
             return self.log_scan(named, true);
         }
+        named.has_left_out.store(false, Ordering::Relaxed);
         let scan = SCANS.fetch_add(1, Ordering::Relaxed);
         let complete = self.scan_below(root, PathBuf::new(), scan).await;
         if complete {
@@ -149,7 +150,7 @@ impl Library {
                 // number the title would survive a scan that did not find it.
                 let scan = SCANS.load(Ordering::Relaxed) - 1;
                 if let Some(title) = Title::from_file(path, &identity) {
-                    self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
+                    self.report_refused(root, usize::from(!self.catalog.note_now(title, scan)));
                 }
             }
             Ok(EntryKind::Directory) => {
@@ -178,7 +179,7 @@ impl Library {
         match title {
             Some(title) => {
                 let scan = SCANS.load(Ordering::Relaxed) - 1;
-                self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
+                self.report_refused(root, usize::from(!self.catalog.note_now(title, scan)));
             }
             None => self.catalog.remove_title(&path),
         }
@@ -192,7 +193,7 @@ impl Library {
         match self.set_title(&folder).await {
             Ok(Some(title)) => {
                 let scan = SCANS.load(Ordering::Relaxed) - 1;
-                self.report_refused(usize::from(!self.catalog.note_now(title, scan)));
+                self.report_refused(root, usize::from(!self.catalog.note_now(title, scan)));
             }
             Ok(None) => self.catalog.remove_title(&folder),
             Err(error) => warn!(?folder, %error, "set not updated until the next scan"),
@@ -230,13 +231,19 @@ impl Library {
                     EntryKind::Directory => warn!(?relative, "directory too deep, not scanned"),
                 }
             }
-            self.report_refused(self.catalog.note_scanned(titles, scan));
+            self.report_refused(root, self.catalog.note_scanned(titles, scan));
         }
         complete
     }
 
-    fn report_refused(&self, refused: usize) {
+    /// Whether titles of a root were left out because the catalog was full, and there is room now.
+    pub fn has_room_for_more(&self, root: usize) -> bool {
+        self.roots()[root].has_left_out.load(Ordering::Relaxed) && self.catalog.has_room()
+    }
+
+    fn report_refused(&self, root: usize, refused: usize) {
         if refused > 0 {
+            self.roots()[root].has_left_out.store(true, Ordering::Relaxed);
             warn!(refused, "titles not listed, although they play; raise max_titles");
         }
     }

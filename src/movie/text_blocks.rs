@@ -45,6 +45,8 @@ pub struct TextBlocks {
     pub format: BlockFormat,
     /// What its file has in front of them: styles, and the names of fields.
     pub header: Bytes,
+    /// Whether they are so few that reading them costs little: they may be empty.
+    pub are_few: bool,
     /// Reads them.
     pub reader: Arc<dyn TextReader>,
     /// The place of the track among those of the reader.

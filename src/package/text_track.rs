@@ -89,9 +89,9 @@ fn with_flags(name: &str, flags: &str) -> String {
 
 /// Whether a text track has text, by the sizes of its samples.
 pub fn has_text(track: &Track) -> HasText {
-    if track.text_blocks().is_some() {
+    if let Some(blocks) = track.text_blocks() {
         // Reading them takes a read for each.
-        return HasText::Yes;
+        return if blocks.are_few { HasText::Unknown } else { HasText::Yes };
     }
     let gap_bytes: u64 = match cues::format(track) {
         // A length of zero.

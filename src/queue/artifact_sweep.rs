@@ -12,7 +12,9 @@ const TAKE: &str = "INSERT INTO artifact_sweep (one, owner, lease_until_ms, afte
         AND (artifact_sweep.owner = excluded.owner OR artifact_sweep.lease_until_ms <= $3)
     RETURNING after_object";
 
-const ADVANCE: &str = "UPDATE artifact_sweep SET after_object = $2, due_ms = $3
+/// Ends the lease, too: any process may do the next page.
+const ADVANCE: &str = "UPDATE artifact_sweep
+    SET after_object = $2, due_ms = $3, lease_until_ms = 0
     WHERE one = 1 AND owner = $1";
 
 /// The keys and tokens of artifacts whose keys are not less than $1, and not greater than $2.

@@ -11,6 +11,7 @@ use crate::{
     config::{BucketConfig, Settings},
     extent::{
         Place,
+        bucket::Ends,
         disk::{Buffers, Root},
     },
     library::Library,
@@ -54,6 +55,8 @@ pub async fn open_for_reading(
         None => open_cache_folder(settings, cache_of).await?,
     };
     let below = BucketConfig { url: config.url.below(FOLDER), ..config };
-    let place: Arc<_> = open_bucket(FOLDER, &below, settings, cache, buffers).await?;
+    // Movies among them have their index in front, and images are short: one request is enough.
+    let ends = Ends::First;
+    let place: Arc<_> = open_bucket(FOLDER, &below, settings, cache, buffers, ends).await?;
     Ok(place.into())
 }

@@ -72,7 +72,7 @@ impl Server {
             writeln!(banner, "           /media/{name}{file} is {source}{state}")?;
         }
         writeln!(banner, "  data     {}", self.data.display())?;
-        if library.bucket_cache().is_some() {
+        if self.site.bucket_cache().is_some() {
             writeln!(banner, "  cache    {}", settings.cache_folder(&self.data).display())?;
         }
         if find_program("ffmpeg").is_none() {

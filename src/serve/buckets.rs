@@ -9,7 +9,7 @@ use super::{bucket_settings::bucket_settings, start::StartError};
 use crate::{
     config::{BucketConfig, NamedRootConfig, Settings},
     extent::{
-        bucket::{BucketPlace, BucketPlaceSettings, Cache, CacheSettings, FetchSettings},
+        bucket::{BucketPlace, BucketPlaceSettings, Cache, CacheSettings, Ends, FetchSettings},
         disk::{Buffers, DiskPoolSettings},
     },
 };
@@ -87,13 +87,14 @@ pub async fn open_cache_folder(settings: &Settings, of: CacheOf) -> Result<Arc<C
     opened.map_err(StartError::Cache)
 }
 
-/// A bucket as a root. Hardly waits for it: one that does not respond is reported, and tried again.
+/// A bucket as a root; `unlisted` is read to open an object that no listing has. Hardly waits for it: one that does not respond is reported, and tried again.
 pub async fn open_bucket(
     name: &str,
     config: &BucketConfig,
     settings: &Settings,
     cache: Arc<Cache>,
     buffers: Buffers,
+    unlisted: Ends,
 ) -> Result<Arc<BucketPlace>, StartError> {
     let deadline = Duration::from_millis(settings.bucket_deadline_ms.get());
     let requests = settings.bucket_requests.count();
@@ -110,6 +111,7 @@ pub async fn open_bucket(
             queue: settings.disk_queue.count(),
             deadline: deadline + CALL_GRACE,
         },
+        unlisted,
         objects_max: settings.max_titles.count().saturating_mul(OBJECTS_PER_TITLE),
     };
     let place = BucketPlace::new(name, place_settings, cache, buffers, Handle::current());

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::policy;
 use crate::{
+    extent::bucket::BucketPlace,
     http::Site,
     jobs::{
         housekeeping::{ArtifactCaches, Housekeeping},
@@ -130,6 +131,9 @@ impl Opener {
         };
         let caches = Caches(Arc::clone(&artifacts));
         background.spawn(housekeeping.run(caches));
+        if let Some(bucket) = artifacts.bucket() {
+            background.spawn(BucketPlace::keep_reopening(Arc::downgrade(bucket)));
+        }
         background.spawn(policy::run(Arc::clone(&self.site), queue.clone()));
         self.site.open_queue(queue, artifacts, self.webhooks.clone()).await;
         Ok(())

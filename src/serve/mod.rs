@@ -30,7 +30,7 @@ use std::{
 
 use actix_service::{IntoServiceFactory as _, ServiceFactory as _, map_config};
 use actix_web::{App, dev::AppConfig};
-use futures::future::join;
+use futures::future::join3;
 use rustix::io::Errno;
 use tokio::{
     runtime::{self, Runtime},
@@ -200,13 +200,13 @@ impl Server {
         // Jobs stop at once; responses may take the drain time.
         let drain_time = Duration::from_secs(self.site.settings.load().drain_s.get());
         let stopping = self.io_threads.stop(gracefully.then_some(drain_time));
-        self.background.block_on(join(stopping, self.job_system.stop()));
+        let catalog = self.site.bucket_catalog.stop();
+        self.background.block_on(join3(stopping, self.job_system.stop(), catalog));
         // Aborted responses log their lines first.
         drop(self.io_threads);
         self.access_log.finish();
         // So that the next process finds what is in the cache.
-        let cache = self.site.titles.library.bucket_cache();
-        if let Some(cache) = cache {
+        if let Some(cache) = self.site.bucket_cache() {
             let closing = self.background.spawn_blocking(move || cache.close());
             let closed = async { tokio::time::timeout(CACHE_CLOSE_TIMEOUT, closing).await };
             if self.background.block_on(closed).is_err() {
@@ -356,7 +356,8 @@ fn start_io_threads(
         let (pipeline, listening) = (pipeline.clone(), listening.clone());
         let drain = drain.clone();
         async move {
-            let site = Arc::clone(&pipeline.site);
+            let (site, memory) =
+                (Arc::clone(&pipeline.site), pipeline.site.response_memory.clone());
             let app = App::new().configure(move |config| app::configure(config, &site));
             let factory = map_config(app.into_factory(), |()| AppConfig::default());
             let service = pipeline
@@ -365,7 +366,7 @@ fn start_io_threads(
                 .new_service(())
                 .await
                 .map_err(|()| io::Error::other("could not build the HTTP service"))?;
-            Ok(listener::create_handler(&listening, drain, pipeline, service))
+            Ok(listener::create_handler(&listening, drain, memory, pipeline, service))
         }
     };
     Ok(IoThreads::start(socket, threads, admission, serve)?)

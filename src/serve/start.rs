@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::{ConfigError, NamedRootConfig, RootSource, Settings},
     extent::{
-        bucket::SettingsError,
+        bucket::{Ends, SettingsError},
         disk::{Buffers, DiskPoolSettings, Root, RootSettings},
     },
     library::{IndexCache, Library, NamedRoot, media_type},
@@ -173,7 +173,8 @@ pub async fn open_library(
             };
             let cache = cache.expect("opened, because a root is a bucket");
             let thread_name = name.clone().unwrap_or_else(|| "root".to_owned());
-            let place = open_bucket(&thread_name, &config, settings, cache, buffers).await?;
+            let place =
+                open_bucket(&thread_name, &config, settings, cache, buffers, Ends::Both).await?;
             Ok((NamedRoot::new(name, place), None))
         }
     });

@@ -104,7 +104,8 @@ CREATE TABLE listings (
 );
 
 -- The objects of buckets that can be served. key: without the prefix of its root. gone_ms: when it was found to be
--- removed; the row stays for a day, so that all origins see it.
+-- removed; the row stays for a day, so that all origins see it. One without a row gets one with an empty etag, for an
+-- hour: a page of a listing from before it was removed must not bring it back.
 CREATE TABLE objects (
     root TEXT COLLATE "binary" NOT NULL,
     key TEXT COLLATE "binary" NOT NULL,

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     background::{Abandonment, Background},
-    extent::{File, Place, disk::OpenError},
+    extent::{File, Place, bucket::BucketPlace, disk::OpenError},
     jobs::supervisor::{Supervisor, WorkerState},
     library::CacheLookups,
     queue::{Class, Job, JobId, JobSubmission, Queue, QueueError, State},
@@ -376,6 +376,11 @@ impl Artifacts {
         });
         let current = query.await.ok().flatten();
         current.or_else(|| self.renditions.get(version).map(|(_, known)| known)).unwrap_or_default()
+    }
+
+    /// The bucket of the artifacts; `None` if they are in a folder.
+    pub fn bucket(&self) -> Option<&Arc<BucketPlace>> {
+        self.root.bucket()
     }
 
     /// The state of the local worker process.

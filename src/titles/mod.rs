@@ -11,6 +11,7 @@ pub mod details;
 pub mod error;
 pub mod fact_store;
 pub mod facts;
+pub mod gathered_cache;
 pub mod growth;
 pub mod images;
 pub mod inspection;
@@ -20,6 +21,7 @@ pub mod job_tracks;
 pub mod manifest_cache;
 pub mod manifests;
 pub mod media_types;
+pub mod movie_index;
 pub mod opened;
 pub mod presentation;
 pub mod progressive;
@@ -41,8 +43,8 @@ use arc_swap::ArcSwapOption;
 pub use error::Error;
 
 use self::{
-    artifacts::Artifacts, clips::Clips, growth::IdleLimit, manifest_cache::ManifestCache,
-    walked_segments::WalkedSegments,
+    artifacts::Artifacts, clips::Clips, gathered_cache::GatheredCache, growth::IdleLimit,
+    manifest_cache::ManifestCache, walked_segments::WalkedSegments,
 };
 use crate::{background::Background, extent::ResponseMemory, library::Library};
 
@@ -54,6 +56,8 @@ pub struct Titles {
     pub artifacts: ArcSwapOption<Artifacts>,
     /// The cached products of titles.
     pub cache: ManifestCache,
+    /// The segments in memory.
+    pub gathered: GatheredCache,
     /// The segments whose samples were walked.
     pub walked: WalkedSegments,
     /// The clips of titles.
@@ -69,6 +73,8 @@ pub struct Titles {
 pub struct CacheBytes {
     /// Of playlists, manifests and subtitles.
     pub manifests: u64,
+    /// Of segments that were gathered into memory.
+    pub gathered: u64,
     /// Of the layouts of clips.
     pub clips: u64,
     /// Of walked segments.
@@ -86,10 +92,11 @@ impl Titles {
         memory: ResponseMemory,
     ) -> Self {
         let cache = ManifestCache::new(cache_bytes.manifests);
+        let gathered = GatheredCache::new(cache_bytes.gathered);
         let clips =
             Clips::new(Arc::clone(&library), cache_bytes.clips, background.runtime(), memory);
         let walked = WalkedSegments::new(cache_bytes.walks);
         let artifacts = ArcSwapOption::empty();
-        Self { library, artifacts, cache, walked, clips, idle_limit, background }
+        Self { library, artifacts, cache, gathered, walked, clips, idle_limit, background }
     }
 }

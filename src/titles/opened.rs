@@ -13,7 +13,7 @@ use crate::{
     extent::{File, disk::Version},
     library::{Index, MediaPath},
     movie::{Movie, Track},
-    package::title,
+    package::{clip, title},
     transcode::JobSpec,
 };
 
@@ -67,22 +67,22 @@ impl Titles {
     pub async fn remux_job(&self, title: &MediaPath) -> Result<Option<JobSpec>, Error> {
         let (file, index) = self.index(title, Waiting::Allowed).await?;
         let refused = match &index {
-            Ok(movie) if movie.mp4().is_some() => return Ok(None),
+            Ok(movie) if plays_in_place(movie) => return Ok(None),
             index => index.as_ref().err().map(Arc::as_ref),
         };
         let source = self.version(&file);
         remux::spec(title, (&file, source), refused).await.map(Some)
     }
 
-    /// What play.mp4 of an opened title is made of: the title itself, if it is an MP4, else the movie that was
-    /// remuxed from it. Enqueues the remux if there is none.
+    /// What play.mp4 of an opened title is made of: the title itself, if an MP4 can be made of its bytes, else the
+    /// movie that was remuxed from it. Enqueues the remux if there is none.
     pub async fn progressive(
         &self,
         title: &MediaPath,
         opened: Opened,
         waiting: Waiting,
     ) -> Result<Opened, Error> {
-        if opened.movie.mp4().is_some() {
+        if plays_in_place(&opened.movie) {
             return Ok(opened);
         }
         let Opened { file, source, timing, .. } = opened;
@@ -169,6 +169,11 @@ impl Titles {
         let timing = Timing { begun, indexed: Instant::now() };
         Opened { file, movie, version, source: version, remuxed: None, timing }
     }
+}
+
+/// Whether play.mp4 and clips are made of the bytes of a movie's own file.
+fn plays_in_place(movie: &Movie) -> bool {
+    movie.mp4().is_some() || clip::whole(movie).is_some()
 }
 
 /// The movie of an index, or the error of the parser.

@@ -2,15 +2,22 @@
 
 use std::sync::Arc;
 
-use super::{Error, Titles, opened::Opened, readiness::Waiting, segments};
+use futures::FutureExt as _;
+
+use super::{Error, Titles, movie_index::MovieIndex, opened::Opened, readiness::Waiting, segments};
 use crate::{
     extent::{Caching, Content, Extent, Extents, Validator},
+    library::MediaPath,
     package::{
-        clip::Clip,
+        clip::{self, Clip},
         faststart::{Faststart, faststart},
         title,
     },
 };
+
+/// The most bytes of a file without sample tables in which a request looks for the samples of a clip. For more a
+/// job writes tables.
+const WALK_BYTES_MAX: u64 = 256 << 20;
 
 /// The requested part of a title.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -26,6 +33,7 @@ pub struct Selection {
 /// A title, or a part of it, as one MP4. It is one itself: see [`Titles::progressive`].
 pub async fn content(
     titles: &Titles,
+    title: &MediaPath,
     opened: &Opened,
     selection: Selection,
     waiting: Waiting,
@@ -38,7 +46,7 @@ pub async fn content(
         let places = clip.tracks.iter().map(|place| format!("-{place}")).collect::<String>();
         let (start_ms, end_ms) = (clip.start_ms, clip.end_ms.unwrap_or(0));
         let tag = format!("{version}-play-{start_ms}-{end_ms}{places}");
-        (tag, titles.clips.extents(opened, clip, waiting).await?)
+        (tag, clip_extents(titles, title, opened, clip, waiting).await?)
     };
     Ok(Content {
         extents,
@@ -79,6 +87,31 @@ fn faststart_inline(titles: &Titles, opened: &Opened) -> Option<Arc<Option<Fasts
     Some(titles.cache.keep_faststart(*opened.file.identity(), faststart))
 }
 
+/// A clip of a title. If its samples are in no table, they are found in the file if the clip is short; else an index
+/// lists them.
+async fn clip_extents(
+    titles: &Titles,
+    title: &MediaPath,
+    opened: &Opened,
+    clip: Clip,
+    waiting: Waiting,
+) -> Result<Extents, Error> {
+    let Opened { file, movie, .. } = opened;
+    let media = clip::media_range(movie, &clip);
+    let index = match clip::whole(movie) {
+        Some(whole) if media.end - media.start > WALK_BYTES_MAX => {
+            let index = MovieIndex::open(titles, title, opened, &whole, waiting);
+            let index = index.boxed_local().await?;
+            if clip == whole {
+                return index.extents(file);
+            }
+            Some(index)
+        }
+        _ => None,
+    };
+    titles.clips.extents(opened, clip, index, waiting).await
+}
+
 /// Resolves a selection into a clip of a title.
 fn resolve(selection: Selection, opened: &Opened) -> Result<Clip, Error> {
     let movie = &opened.movie;
@@ -87,7 +120,10 @@ fn resolve(selection: Selection, opened: &Opened) -> Result<Clip, Error> {
         let track = &movie.tracks[*place];
         track.is_video() || track.is_audio()
     };
-    let mut tracks: Vec<usize> = (0..movie.tracks.len()).collect();
+    let mut tracks: Vec<usize> = match clip::whole(movie) {
+        Some(whole) => whole.tracks,
+        None => (0..movie.tracks.len()).collect(),
+    };
     if !tracks.iter().any(has_media) {
         return Err(segments::unsupported(movie));
     }

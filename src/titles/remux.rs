@@ -203,7 +203,8 @@ async fn check_convertible(
     }
 }
 
-async fn artifact_folder(
+/// The folder of an artifact without which a title does not play.
+pub(super) async fn artifact_folder(
     artifacts: &Arc<Artifacts>,
     spec: JobSpec,
     start: RemuxStart,

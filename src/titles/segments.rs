@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Error, Titles, opened::Opened, readiness::Waiting};
+use super::{Error, Titles, gathered_cache::GatheredCache, opened::Opened, readiness::Waiting};
 use crate::{
     extent::{Caching, Content, Extent, Extents, File, ReadAt, ReadError, Source, Validator},
     movie::{Movie, Track, WalkedSegment},
@@ -27,16 +27,63 @@ pub enum SegmentFile {
     IFrame(usize),
 }
 
-/// A file of the track with this folder: written at once if what it is written from is in memory, else in the disk
-/// pool.
+/// A file of the track with this folder: from the cache of gathered segments if there is one, else written at once
+/// if what it is written from is in memory, else in the disk pool.
 pub async fn content(
     titles: &Titles,
     opened: &Opened,
+    gathered: Option<&GatheredCache>,
     folder: &str,
     file: SegmentFile,
     waiting: Waiting,
 ) -> Result<Content, Error> {
     let track = title::find_track(&opened.movie, folder).ok_or(Error::NotFound)?;
+    let extents = match (file, gathered) {
+        (SegmentFile::Media(number), Some(gathered)) => {
+            media(titles, opened, gathered, track, number, waiting).await?
+        }
+        _ => packaged(titles, opened, track, file, waiting).await?,
+    };
+    let version = opened.version;
+    let tag = match file {
+        SegmentFile::Init => format!("{version}-{folder}-init"),
+        SegmentFile::Media(index) => format!("{version}-{folder}-{}", index + 1),
+        SegmentFile::IFrame(index) => format!("{version}-{folder}-i-{}", index + 1),
+    };
+    Ok(Content {
+        extents,
+        validator: Some(Validator::new(&tag)),
+        last_modified: Some(opened.file.identity().modified()),
+        media_type: if track.is_video() { VIDEO } else { AUDIO },
+        caching: Caching::Immutable,
+    })
+}
+
+/// A media segment, from the cache or for it.
+async fn media(
+    titles: &Titles,
+    opened: &Opened,
+    gathered: &GatheredCache,
+    track: &Track,
+    number: usize,
+    waiting: Waiting,
+) -> Result<Extents, Error> {
+    let key = (*opened.file.identity(), opened.place(track), number);
+    if let Some(extents) = gathered.get(&opened.file, &key) {
+        return Ok(extents);
+    }
+    let extents = packaged(titles, opened, track, SegmentFile::Media(number), waiting).await?;
+    Ok(gathered.admit(&opened.file, key, extents))
+}
+
+/// A file of a track, written from its movie.
+async fn packaged(
+    titles: &Titles,
+    opened: &Opened,
+    track: &Track,
+    file: SegmentFile,
+    waiting: Waiting,
+) -> Result<Extents, Error> {
     let walked = match file {
         SegmentFile::IFrame(_) if !track.is_video() => return Err(Error::NotFound),
         SegmentFile::Media(number) | SegmentFile::IFrame(number) => {
@@ -52,19 +99,7 @@ pub async fn content(
     if let SegmentFile::Media(number) = file {
         announce(&opened.file, track, number, &extents);
     }
-    let version = opened.version;
-    let tag = match file {
-        SegmentFile::Init => format!("{version}-{folder}-init"),
-        SegmentFile::Media(index) => format!("{version}-{folder}-{}", index + 1),
-        SegmentFile::IFrame(index) => format!("{version}-{folder}-i-{}", index + 1),
-    };
-    Ok(Content {
-        extents,
-        validator: Some(Validator::new(&tag)),
-        last_modified: Some(opened.file.identity().modified()),
-        media_type: if track.is_video() { VIDEO } else { AUDIO },
-        caching: Caching::Immutable,
-    })
+    Ok(extents)
 }
 
 async fn extents(

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     images::{self, Size},
+    index,
     renditions::{audio, remux, spec::RenditionSpec},
 };
 use crate::{
@@ -53,6 +54,13 @@ pub enum Operation {
     },
     /// Remuxes a file that is no MP4: `movie.mp4`.
     Remux,
+    /// Writes the index of an MP4 around a part of a file whose container has no sample tables: `index.mp4`.
+    Index {
+        /// The offset of the first byte of this part.
+        start: u64,
+        /// The offset of the byte after its last.
+        end: u64,
+    },
     /// Renders the poster of a file that is no MP4, before it is remuxed: `poster.jpg`.
     SourcePoster {
         /// Its width in pixels; less if the video is narrower.
@@ -144,6 +152,7 @@ impl JobSpec {
             Operation::Chunk { .. } => "chunk",
             Operation::Audio { .. } => "audio",
             Operation::Remux => "remux",
+            Operation::Index { .. } => "index",
             Operation::SourcePoster { .. } => "poster",
         }
     }
@@ -159,6 +168,9 @@ impl JobSpec {
             }
             Operation::Audio { track } => format!("aac-{track}"),
             Operation::Remux => format!("remux{}", remux::FORMAT_VERSION),
+            Operation::Index { start, end } => {
+                format!("index{}-{start}-{end}", index::FORMAT_VERSION)
+            }
             Operation::SourcePoster { width } => {
                 format!("source-poster{}-{width}", images::FORMAT_VERSION)
             }
@@ -191,7 +203,7 @@ impl JobSpec {
                 Class::Image
             }
             // Encoding audio takes no longer than copying a title.
-            Operation::Audio { .. } | Operation::Remux => Class::Remux,
+            Operation::Audio { .. } | Operation::Remux | Operation::Index { .. } => Class::Remux,
         }
     }
 
@@ -207,7 +219,9 @@ impl JobSpec {
             Operation::Image(_) | Operation::SourcePoster { .. } => {
                 (INTERACTIVE_PRIORITY, IMAGE_ATTEMPTS)
             }
-            Operation::Audio { .. } | Operation::Remux => (INTERACTIVE_PRIORITY, ENCODE_ATTEMPTS),
+            Operation::Audio { .. } | Operation::Remux | Operation::Index { .. } => {
+                (INTERACTIVE_PRIORITY, ENCODE_ATTEMPTS)
+            }
         };
         JobSubmission {
             class: self.class(),

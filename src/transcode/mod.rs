@@ -9,6 +9,7 @@
 
 pub mod ffmpeg;
 pub mod images;
+mod index;
 mod job_spec;
 pub mod process_group;
 pub mod program;
@@ -16,6 +17,7 @@ pub mod renditions;
 mod runner;
 pub mod sandbox;
 
+pub use index::INDEX_FILE;
 pub use job_spec::{ImageSpec, JobSpec, Operation};
 pub use runner::{
     AUDIO_FILE, Failure, JobContext, JobRunner, LocalCopies, NextStep, RENDITION_FILE,

@@ -14,6 +14,7 @@ use super::{
     page_cache::PageCache,
     timer::{TICK, Timer, Timers},
 };
+use crate::extent::ResponseMemory;
 
 /// The most bytes that one call reads from a connection.
 const SCRATCH_BYTES: usize = 16 * 1024;
@@ -28,6 +29,8 @@ pub struct IoThread {
     pub(super) scratch: RefCell<Vec<u8>>,
     /// Buffer for response heads, shared for the same reason.
     pub(super) head: RefCell<BytesMut>,
+    /// The budget of copies that wait for slow clients.
+    pub(super) response_memory: ResponseMemory,
     timers: Rc<Timers>,
     date: RefCell<Date>,
     drain: Drain,
@@ -45,11 +48,12 @@ const DATE_BYTES: usize = 29;
 
 impl IoThread {
     /// Creates the state of this thread, and starts its clock.
-    pub(super) fn start(drain: Drain) -> Rc<Self> {
+    pub(super) fn start(drain: Drain, response_memory: ResponseMemory) -> Rc<Self> {
         let thread = Rc::new(Self {
             page_cache: PageCache::default(),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES]),
             head: RefCell::default(),
+            response_memory,
             timers: Timers::new(),
             date: RefCell::new(Date { text: [b' '; DATE_BYTES], updated: None }),
             drain: drain.clone(),

@@ -30,7 +30,7 @@ use super::{
     io_threads::ConnectionHandler,
     notsent_limit::NotSentLimit,
 };
-use crate::sys::net;
+use crate::{extent::ResponseMemory, sys::net};
 
 /// The first bytes of an HTTP/2 connection with prior knowledge (RFC 9113 section 3.4); h2 checks the rest of
 /// the preface.
@@ -98,6 +98,7 @@ pub fn bind(address: SocketAddr, settings: &ListenerSettings) -> io::Result<TcpL
 pub fn create_handler<F, S, T>(
     settings: &ListenerSettings,
     drain: Drain,
+    response_memory: ResponseMemory,
     fast_path: F,
     app: S,
 ) -> impl ConnectionHandler + use<F, S, T>
@@ -110,7 +111,7 @@ where
     let ListenerSettings { timeouts, window_bytes, notsent_lowat_bytes, .. } = *settings;
     let http2_settings = Http2Settings { timeouts, streams_max: settings.http2_streams_max };
     let http2 = http2::Shared {
-        io_thread: IoThread::start(drain),
+        io_thread: IoThread::start(drain, response_memory),
         settings: http2_settings,
         fast_path: Rc::new(fast_path),
         app: Rc::new(app),
@@ -264,7 +265,7 @@ mod tests {
             };
             let (mut client, mut stream) = connect().await;
             let (mut busy, mut echo) = connect().await;
-            let io_thread = IoThread::start(Drain::default());
+            let io_thread = IoThread::start(Drain::default(), ResponseMemory::new(0));
             client.write_all(b"P").await.expect("sent");
             stream.readable().await.expect("it arrives");
 

@@ -3,19 +3,14 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { createServer as createNetServer } from "node:net";
 import * as path from "node:path";
 import { describe } from "node:test";
-import { CLIPS, fileOf, makeClips, REPLACEMENT } from "./clips.mjs";
-import { DESKTOP, Site } from "./site.mjs";
-import { assertOnly, playsAll, reaches, says, state, watch } from "./viewer.mjs";
+import { CLIPS, fileOf, LONG, LONG_SMALLER, makeClips, REPLACEMENT, SLOW } from "./clips.mjs";
+import { DESKTOP, freePort, screenshot, Site } from "./site.mjs";
+import { assertOnly, goesOn, pause, play, playsAll, reaches, says, seek, state, watch } from "./viewer.mjs";
 
 /** By play.mp4, and by HLS because it is a ladder. */
 const TITLES = ["single.mp4", "ladder.mp4"];
-
-/** More than any buffer holds: two minutes of noise. */
-const LONG = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=120,noise=alls=40:allf=t", "-f", "lavfi", "-i", "sine=duration=120",
-  "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-b:v", "4M", "-c:a", "aac"];
 
 /** Debian's Chromium has no decoder for it, and to convert it takes the server some seconds. */
 const UNDECODABLE = "hevc.mp4";
@@ -25,11 +20,9 @@ const HEVC = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=90", 
 let listen;
 
 const site = new Site("changes", async ({ scratch, library }) => {
-  await makeClips([CLIPS[0], REPLACEMENT]);
-  for (const [title, scale] of [[TITLES[0], 180], [TITLES[1], 180], ["ladder.100p.mp4", 100]]) {
-    const ffmpeg = spawnSync("ffmpeg", ["-v", "error", ...LONG, "-vf", `scale=-2:${scale}`, path.join(library, title)], { stdio: "inherit" });
-    assert.equal(ffmpeg.status, 0);
-  }
+  await makeClips([CLIPS[0], REPLACEMENT, LONG, LONG_SMALLER]);
+  for (const title of TITLES) put(LONG, title);
+  put(LONG_SMALLER, TITLES[1].replace(".mp4", ".100p.mp4"));
   const ffmpeg = spawnSync("ffmpeg", ["-v", "error", ...HEVC, path.join(scratch, UNDECODABLE)], { stdio: "inherit" });
   assert.equal(ffmpeg.status, 0);
   for (const title of ["replaced.mp4", "removed.mp4", "twice.mp4"]) put(CLIPS[0], title);
@@ -39,15 +32,7 @@ const site = new Site("changes", async ({ scratch, library }) => {
 
 /** The same address each time: the page comes back to the server that it knows. */
 async function start() {
-  site.server = await site.serve({ listen });
-}
-
-async function freePort() {
-  const probe = createNetServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => probe.once("listening", resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
+  site.server = await site.serve({ listen, settings: SLOW });
 }
 
 /** Copies a clip into the library, in one step. */
@@ -61,7 +46,7 @@ function putFile(file, title) {
 
 const inBrowser = (name, body) => site.test(name, DESKTOP, body);
 
-const ABSENT = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_NETWORK|\b404\b|\b503\b/;
+const ABSENT = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_NETWORK|ERR_INTERNET_DISCONNECTED|\b404\b|\b503\b/;
 
 describe("while watching", () => {
   inBrowser("a replaced file plays from the same time on", async (page, errors) => {
@@ -107,18 +92,67 @@ describe("while watching", () => {
     assertOnly(errors, ABSENT);
   });
 
+  inBrowser("a title that is not there yet plays when it is", async (page, errors) => {
+    await page.goto("/watch/late.mp4");
+    await says(page, "This title is not in the library.");
+    await screenshot(page, "not-there");
+    put(CLIPS[0], "late.mp4");
+    await page.locator(".player-notice").waitFor({ state: "hidden" });
+    await play(page);
+    await playsAll(page, "video audio");
+    assert.ok(await page.getByRole("link", { name: "Download" }).isVisible());
+    assertOnly(errors, ABSENT);
+  });
+
   for (const title of TITLES) {
-    inBrowser(`${title} continues when the server is back`, async (page, errors) => {
-      await watch(page, title);
+    for (const isPaused of [false, true]) {
+      inBrowser(`${title} ${isPaused ? "stays paused" : "continues"} when the server is back`, async (page, errors) => {
+        await watch(page, title);
+        await playsAll(page, "video audio");
+        if (isPaused) await pause(page);
+        await site.server.kill();
+        await seek(page, 100);
+        await says(page, "The server does not respond. Reconnecting…").finally(start);
+        await goesOn(page, 100, { isPaused });
+        assertOnly(errors, ABSENT);
+      });
+    }
+
+    inBrowser(`${title} continues in a frame when the server is back`, async (page, errors) => {
+      await page.goto(`/embed/${title}`);
+      await play(page);
       await playsAll(page, "video audio");
       await site.server.kill();
-      // Behind the buffer, so that the player needs the server.
-      await page.evaluate(() => { document.querySelector("video").currentTime = 100; });
+      await seek(page, 100);
       await says(page, "Reconnecting…").finally(start);
-      await page.locator(".player-notice").waitFor({ state: "hidden" });
-      await reaches(page, 101);
-      assert.equal((await state(page)).isPaused, false);
+      await screenshot(page, `embed-away-${title}`);
+      await goesOn(page, 100);
+      assertOnly(errors, ABSENT);
+    });
+
+    inBrowser(`${title} continues when the device is online again`, async (page, errors) => {
+      await watch(page, title);
+      await playsAll(page, "video audio");
+      await page.context().setOffline(true);
+      await seek(page, 100);
+      await says(page, "This device is offline. Reconnecting…");
+      await screenshot(page, `offline-${title}`);
+      await page.context().setOffline(false);
+      await goesOn(page, 100);
       assertOnly(errors, ABSENT);
     });
   }
+});
+
+inBrowser("a list says that the server does not respond, and is there when it is back", async (page, errors) => {
+  await page.goto("/");
+  await page.locator("#titles .name").first().waitFor();
+  await site.server.kill();
+  await page.getByRole("searchbox").fill("ladder");
+  const alert = page.getByRole("alert").filter({ hasText: "The server does not respond." });
+  await alert.waitFor().finally(start);
+  await screenshot(page, "list-away");
+  await alert.waitFor({ state: "hidden" });
+  await page.locator("#titles .name").getByText("ladder").waitFor();
+  assertOnly(errors, ABSENT);
 });

@@ -50,6 +50,13 @@ export const REPLACEMENT = { ...CLIPS[0], file: "replacement", seconds: 12, firs
 export const TITLE = { ...CLIPS[0], name: "a title", file: "title", seconds: 40, keyFrameEach: 1 };
 export const SMALLER = { ...TITLE, name: "a smaller rendition", file: "title.100p", height: 100 };
 
+/** More than any buffer and the cache of a server hold: two minutes of noise, and a smaller rendition of it. */
+const NOISE = ["libx264", "-preset", "ultrafast", "-b:v", "4M"];
+export const LONG = { name: "two minutes", file: "long", video: NOISE, audio: AAC, seconds: 120, first: 0, isNoisy: true };
+export const LONG_SMALLER = { ...LONG, name: "a smaller rendition of two minutes", file: "long.100p", height: 100 };
+/** Settings of a server that sends them slowly, so that most of them is in no buffer for a while. */
+export const SLOW = { HEADWATER_RATE_LIMIT_KIB_S: "1500" };
+
 /** Encodes the clips that target/clips/ does not have. */
 export async function makeClips(clips) {
   fs.mkdirSync(path.dirname(fileOf(REPLACEMENT)), { recursive: true });
@@ -76,7 +83,7 @@ async function encode(clip) {
 }
 
 /** ffmpeg's arguments, without the output. */
-function recipeOf({ video, audio, seconds, first, height, keyFrameEach = 2, cutFrom }) {
+function recipeOf({ video, audio, seconds, first, height, keyFrameEach = 2, cutFrom, isNoisy }) {
   if (cutFrom) {
     const start = String(first / FRAMES_PER_SECOND);
     return ["-v", "error", "-nostdin", "-y", "-ss", start, "-i", fileOf(cutFrom), "-c", "copy"];
@@ -87,6 +94,7 @@ function recipeOf({ video, audio, seconds, first, height, keyFrameEach = 2, cutF
     `drawbox=width=iw:height=${SQUARE}:color=black:thickness=fill`,
     ...bits.map((bit, index) => `drawbox=x=${index * SQUARE}:width=${SQUARE}:height=${SQUARE}:color=white` +
       `:thickness=fill:enable='bitand(n+${first},${bit})'`),
+    ...(isNoisy ? ["noise=alls=40:allf=t"] : []),
     ...(height ? [`scale=-2:${height}`] : []),
     "format=yuv420p",
   ];

@@ -467,7 +467,7 @@ inBrowser("an empty library shows how to add titles", DESKTOP, async (page) => {
 inBrowser("an unreachable server is reported, and the page can retry", DESKTOP, async (page, errors) => {
   await page.route("**/api/titles?*", (route) => route.abort(), { times: 1 });
   await page.goto("/");
-  await page.getByText("The server cannot be reached.").waitFor();
+  await page.getByText("The server does not respond.").waitFor();
   await page.getByRole("button", { name: "Retry" }).click();
   await card(page, "Portrait").waitFor();
   assert.match(errors.pop(), /ERR_FAILED/);

@@ -9,7 +9,7 @@ import { describe } from "node:test";
 import { fileOf, makeClips, SMALLER, TITLE } from "./clips.mjs";
 import { makeHomeLibrary } from "./home_library.mjs";
 import { DESKTOP, PHONE, screenshot, Site } from "./site.mjs";
-import { play, playsAll, reaches, says, state, watch } from "./viewer.mjs";
+import { pause, play, playsAll, reaches, says, seek, state, watch } from "./viewer.mjs";
 
 const CUES = "1\n00:00:00,000 --> 00:00:40,000\nGood evening\n";
 
@@ -29,8 +29,6 @@ const site = new Site("playback", async (site) => {
 
 const inBrowser = (name, body, options = DESKTOP) => site.test(name, options, body);
 
-const seek = (page, seconds) => page.evaluate((seconds) => { document.querySelector("video").currentTime = seconds; }, seconds);
-const pause = (page) => page.evaluate(() => document.querySelector("video").pause());
 const remembered = (page) => page.evaluate(async () => {
   const { positions } = await import(document.querySelector("script[type=module]").src.replace(/[^/]*$/, "memory.js"));
   return positions();
@@ -75,7 +73,6 @@ describe("position", () => {
       await seek(page, seconds);
       await reaches(page, seconds);
       await pause(page);
-      await page.waitForFunction(() => document.querySelector("video").paused);
       assert.deepEqual(await remembered(page), []);
     }
   });
@@ -130,6 +127,15 @@ describe("what this browser does not decode", () => {
     await screenshot(page, "notice-preparing-phone-dark");
     await playsAll(page, "video audio");
   }, { ...PHONE, colorScheme: "dark" });
+
+  inBrowser("a ladder whose segments do not play is played by play.mp4", async (page) => {
+    await page.route(/\/init\.mp4$/, (route) => route.fulfill({ contentType: "video/mp4", body: "These bytes are no movie." }));
+    await watch(page, "Ladder.mp4");
+    await page.waitForFunction(() => /play\.mp4$/.test(document.querySelector("video").currentSrc));
+    await play(page);
+    await playsAll(page, "video audio");
+    assert.ok(await page.locator(".player-notice").isHidden());
+  });
 
   inBrowser("an encrypted title has the server's reason", async (page) => {
     await watch(page, "Encrypted.mp4");

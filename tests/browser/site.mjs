@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { createInterface } from "node:readline";
@@ -56,21 +57,21 @@ export function startServer(library, data, log, settings = {}, listen = "127.0.0
   });
 }
 
-/** Starts the browser without its background tasks. */
-export function launchBrowser(...args) {
+/** Plays titles without a click. */
+const AUTOPLAY = "--autoplay-policy=no-user-gesture-required";
+
+/** Starts Chromium without its background tasks. */
+export function launchChromium(...flags) {
   return chromium.launch({
     executablePath: CHROMIUM,
     // Otherwise it contacts its vendor's hosts at every start, which times out in a closed network.
     args: ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-      "--disable-gpu", ...args],
+      "--disable-gpu", ...flags],
   });
 }
 
 /** More than a test takes on a machine that does other work, too. */
 const TEST_TIMEOUT_MS = 120_000;
-
-/** Plays titles without a click. */
-const AUTOPLAY = "--autoplay-policy=no-user-gesture-required";
 
 /**
  * What the tests of a file share: a scratch folder with an empty library, a browser, and what `prepare` starts. All of
@@ -81,15 +82,15 @@ export class Site {
   scratch;
   /** @type {string} */
   library;
-  /** @type {import("playwright-core").Browser} */
+  /** @type {import("playwright-core").Browser} or what `launch` starts */
   browser;
   /** @type {Awaited<ReturnType<typeof startServer>>} the server that tests visit unless they name another one */
   server;
   #name;
   #ends = [];
 
-  /** @param {string} name of the file @param {(site: Site) => Promise<void>} prepare @param {string[]} flags of the browser */
-  constructor(name, prepare, flags = [AUTOPLAY]) {
+  /** @param {string} name of the file @param {(site: Site) => Promise<void>} prepare @param {() => Promise<any>} launch the browser */
+  constructor(name, prepare, launch = () => launchChromium(AUTOPLAY)) {
     this.#name = name;
     before(async () => {
       this.scratch = fs.mkdtempSync(path.join(tmpdir(), `headwater-${name}-`));
@@ -97,7 +98,7 @@ export class Site {
       this.library = path.join(this.scratch, "library");
       fs.mkdirSync(this.library);
       await prepare(this);
-      this.browser = await launchBrowser(...flags);
+      this.browser = await launch();
       this.onEnd(() => this.browser.close());
     });
     after(() => this.#end());
@@ -140,6 +141,15 @@ export class Site {
     }
     assert.deepEqual(errors, []);
   }
+}
+
+/** A port for a server that comes back to its address. */
+export async function freePort() {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
 }
 
 /** A path as a part of an address. */

@@ -47,6 +47,28 @@ export async function playsAll(page, kinds, seconds = 1) {
 export const reaches = (page, seconds) =>
   page.waitForFunction((seconds) => document.querySelector("video").currentTime >= seconds, seconds);
 
+/** Seeks, for example to where no buffer and no cache has anything. */
+export const seek = (page, seconds) => page.evaluate((seconds) => { document.querySelector("video").currentTime = seconds; }, seconds);
+
+/** Pauses as a viewer does. */
+export async function pause(page) {
+  await page.keyboard.press("k");
+  await page.waitForFunction(() => document.querySelector("video").paused);
+}
+
+/** Waits until the notice is gone and the title goes on from a place, or stays paused there with its frame. */
+export async function goesOn(page, seconds, { isPaused = false } = {}) {
+  await page.locator(".player-notice").waitFor({ state: "hidden" });
+  if (!isPaused) await reaches(page, seconds + 1);
+  await page.waitForFunction(() => {
+    const { readyState, seeking, error } = document.querySelector("video");
+    return readyState >= 2 && !seeking && !error;
+  });
+  const { at, isPaused: isPausedNow } = await state(page);
+  assert.equal(isPausedNow, isPaused);
+  assert.ok(isPaused ? Math.abs(at - seconds) < 0.5 : at < seconds + 20, `it is at ${at} s`);
+}
+
 /** Asserts that nothing but requests to an absent server or for absent files has failed. */
 export function assertOnly(errors, expected) {
   assert.deepEqual(errors.splice(0).filter((error) => !expected.test(error)), []);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { DESKTOP, HOSTILE, OUTPUT, PHONE, plays, ROOT, Site } from "./site.mjs";
+import { DESKTOP, HOSTILE, launchChromium, OUTPUT, PHONE, plays, ROOT, Site } from "./site.mjs";
 
 const NOT_A_VIDEO = "Not a video.mp4";
 const SET = "Both.set"; // a folder of renditions
@@ -24,9 +24,6 @@ END=20
 title=${CHAPTERS[1]}
 `;
 
-/** Without the flag that plays without a click: people click. */
-const FLAGS = [];
-
 const site = new Site("watch", async (site) => {
   const { library, scratch } = site;
   fs.cpSync(path.join(ROOT, "media"), library, { recursive: true });
@@ -40,7 +37,7 @@ const site = new Site("watch", async (site) => {
   const film = spawnSync("ffmpeg", ["-v", "error", "-i", clock, "-i", metadata, "-map", "0", "-map_chapters", "1", "-c", "copy", path.join(library, FILM)], { stdio: "inherit" });
   assert.equal(film.status, 0);
   site.server = await site.serve();
-}, FLAGS);
+}, () => launchChromium()); // without the flag that plays without a click: people click
 
 const inBrowser = (name, options, body) => site.test(name, options, body);
 

@@ -3,38 +3,41 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { after, before, test } from "node:test";
-import { OUTPUT, ROOT, startServer } from "../browser/site.mjs";
+import { test } from "node:test";
+import { fileOf, LONG, LONG_SMALLER, makeClips, SLOW } from "../browser/clips.mjs";
+import { freePort, OUTPUT, ROOT, Site } from "../browser/site.mjs";
+import { assertOnly } from "../browser/viewer.mjs";
 import { inWindow, launchFirefox } from "./launch.mjs";
 
 /** Not by animation frames, which a window without focus may not get. */
 const POLL = { polling: 50 };
 
-let scratch, server, browser;
+/** Longer than any buffer: by play.mp4, and by HLS because it is a ladder. */
+const LONG_TITLES = ["Single.mp4", "Ladder.mp4"];
 
-before(async () => {
-  scratch = fs.mkdtempSync(path.join(tmpdir(), "headwater-firefox-"));
-  const library = path.join(scratch, "library");
-  fs.mkdirSync(library);
+let listen;
+
+const site = new Site("firefox-page", async ({ library }) => {
   for (const name of ["Clock.mp4", "Clock.en.srt", "Clock.webm"]) fs.copyFileSync(path.join(ROOT, "media", name), path.join(library, name));
-  server = await startServer(library, path.join(scratch, "data"), "firefox-page.log");
-  browser = await launchFirefox();
-});
+  await makeClips([LONG, LONG_SMALLER]);
+  for (const title of LONG_TITLES) fs.copyFileSync(fileOf(LONG), path.join(library, title));
+  fs.copyFileSync(fileOf(LONG_SMALLER), path.join(library, "Ladder.100p.mp4"));
+  listen = `127.0.0.1:${await freePort()}`;
+  await start();
+}, launchFirefox);
 
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  if (scratch) fs.rmSync(scratch, { recursive: true });
-});
+/** The same address each time: the page comes back to the server that it knows. */
+async function start() {
+  site.server = await site.serve({ listen, settings: SLOW });
+}
 
 /** Defines a test with the page of a title, which fails if the browser reports an error. */
 function inFirefox(name, title, body) {
-  test(name, { timeout: 90_000 }, () => inWindow(browser, async (page) => {
-    await page.goto(`${server.url}watch/${title}`);
+  test(name, { timeout: 90_000 }, () => inWindow(site.browser, async (page, errors) => {
+    await page.goto(`${site.server.url}watch/${title}`);
     await until(page, () => document.querySelector("video").readyState >= 2);
-    await body(page);
+    await body(page, errors);
   }));
 }
 
@@ -88,3 +91,23 @@ inFirefox("captions stand above the bar while it is there", "Clock.mp4", async (
   await until(page, () => document.querySelector(".stage.resting") &&
     [...document.querySelector("video").textTracks].find(({ mode }) => mode === "showing").activeCues[0]?.line === "auto");
 });
+
+for (const title of LONG_TITLES) {
+  for (const isPaused of [false, true]) {
+    inFirefox(`${title} ${isPaused ? "stays paused" : "goes on"} where it was when the server is back`, title, async (page, errors) => {
+      await page.click(".big");
+      await plays(page);
+      if (isPaused) await page.keyboard.press("k");
+      await site.server.kill();
+      await page.evaluate(() => { document.querySelector("video").currentTime = 100; });
+      await until(page, () => /Reconnecting/.test(document.querySelector(".player-notice:not([hidden]) p")?.textContent)).finally(start);
+      await until(page, () => document.querySelector(".player-notice").hidden);
+      await until(page, (seconds) => {
+        const { currentTime, readyState, seeking } = document.querySelector("video");
+        return currentTime >= seconds && readyState >= 2 && !seeking;
+      }, isPaused ? 100 : 101);
+      assert.equal(await video(page, "paused"), isPaused);
+      assertOnly(errors, /^(?!uncaught)/); // of requests to the absent server
+    });
+  }
+}

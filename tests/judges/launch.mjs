@@ -24,7 +24,7 @@ export async function inWindow(browser, body) {
     const page = await context.newPage({ type: "window" });
     page.setDefaultTimeout(30_000);
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-    page.on("pageerror", (error) => errors.push(String(error)));
+    page.on("pageerror", (error) => errors.push(`uncaught: ${error}`));
     await body(page, errors);
   } finally {
     await context.close();

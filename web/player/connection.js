@@ -1,48 +1,58 @@
-// The connection: whether the server responds, and when it is back.
+// The connection: whether the server sends a title from a place on, and what to say if it does not.
 
-const TIMEOUT_MS = 5000;
-const PAUSE_MIN_MS = 500;
-const PAUSE_MAX_MS = 5000;
+import { request, RequestError } from "../server.js";
+import { sentence } from "./source.js";
+
+const MEDIA_TIMEOUT_MS = 10_000;
+const HEALTH_TIMEOUT_MS = 3000;
+
+/** Statuses of a server that is away: 0 is no response, the others a proxy sends in its place. */
+const AWAY = [0, 502, 504];
+/** Statuses of a server that will respond later. */
+const LATER = [429, 503];
+/** The server lacks a resource until an operator adds it. */
+const LACKING = "/errors/unavailable";
 
 /**
- * What the server says about itself, which takes no disk and no bucket; null if it does not respond.
+ * What to say about an error that passes; null for any other error.
  *
- * @returns {Promise<{ buckets?: { root: string | null, error: string | null }[] } | null>}
+ * @param {Error} error
  */
-async function readStatus() {
+export function outageText(error) {
+  if (!(error instanceof RequestError)) return null;
+  if (AWAY.includes(error.status)) {
+    return `${navigator.onLine ? "The server does not respond." : "This device is offline."} Reconnecting…`;
+  }
+  if (!LATER.includes(error.status) || error.type === LACKING) return null;
+  return `${sentence(error.message.replace(/, retry later$/, ""))} Trying again…`;
+}
+
+/**
+ * Throws the error of an outage if the server does not send a file at a place. It requests a byte of the place itself,
+ * because the server may have other places in its cache.
+ *
+ * @param {string} url @param {number} offset in bytes @param {AbortSignal} signal
+ */
+export async function checkMedia(url, offset, signal) {
+  const timeout = AbortSignal.timeout(MEDIA_TIMEOUT_MS);
   try {
-    const response = await fetch("/api/status", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
-    if (response.status === 502 || response.status === 504) return null; // of a proxy, in place of the server
-    return response.ok ? await response.json() : {};
-  } catch {
-    return null;
-  }
-}
-
-/**
- * Waits until the server responds again.
- *
- * @param {AbortSignal} signal
- */
-export async function whenReachable(signal) {
-  for (let pauseMs = PAUSE_MIN_MS; await readStatus() === null; pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    const headers = { Range: `bytes=${offset}-${offset}` };
+    const response = await request(url, { cache: "no-store", headers, signal: AbortSignal.any([signal, timeout]) });
+    await response.body?.cancel();
+  } catch (error) {
     signal.throwIfAborted();
+    if (timeout.aborted) throw await timeoutError(signal);
+    if (outageText(error)) throw error; // any other error shows itself when the title is loaded
   }
-  signal.throwIfAborted();
 }
 
-/**
- * Whether the server is away; and if it is not, why the bucket of a title does not send what its cache does not have:
- * null if it does, or if the title is in no bucket.
- *
- * @param {string} path decoded
- * @returns {Promise<{ isAway: boolean, trouble: string | null }>}
- */
-export async function checkStorage(path) {
-  const status = await readStatus();
-  const bucket = status?.buckets?.find(({ root }) => root === null || path.startsWith(`${root}/`));
-  return { isAway: status === null, trouble: bucket?.error ?? null };
+/** The error of a request that took too long: of the storage if the server itself responds. @param {AbortSignal} signal */
+async function timeoutError(signal) {
+  const timeout = AbortSignal.timeout(HEALTH_TIMEOUT_MS);
+  const isAlive = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.any([signal, timeout]) })
+    .then(({ ok }) => ok, () => false);
+  signal.throwIfAborted();
+  return isAlive ? new RequestError(503, "the storage of this title does not respond") : new RequestError(0, "The server does not respond.");
 }
 
 /**

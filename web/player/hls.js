@@ -1,5 +1,7 @@
 // HLS by hls.js: renditions and audio of a title, and which of them plays.
 
+import { reload } from "./reload.js";
+
 const BACK_BUFFER_S = 90;
 
 /** @typedef {{ id: number, label: string, height: number }} Level */
@@ -23,14 +25,14 @@ export class HlsSource {
 
   /**
    * @param {string} playlist
-   * @param {{ at_s: number, language: string | null }} start
+   * @param {string | null} language of the audio to begin with
    */
-  async open(playlist, { at_s, language }) {
+  async open(playlist, language) {
     const { default: Hls, Events, ErrorTypes } = await import("../hls.min.mjs");
     if (this.#isClosed) return;
     const hls = this.#hls = new Hls({
       enableWorker: false, // the segments are MP4, so there is nothing to transmux
-      startPosition: at_s || -1, backBufferLength: BACK_BUFFER_S,
+      startPosition: this.video.currentTime || -1, backBufferLength: BACK_BUFFER_S,
       // Texts are <track> elements, for every way to play.
       enableWebVTT: false, enableIMSC1: false, subtitleTrackController: undefined, subtitleStreamController: undefined,
       ...(language ? { audioPreference: { lang: language } } : {}),
@@ -40,16 +42,20 @@ export class HlsSource {
     }
     hls.on(Events.ERROR, (_, error) => {
       if (!error.fatal) return;
-      if (error.type === ErrorTypes.MEDIA_ERROR && !this.#hasRecovered) {
-        this.#hasRecovered = true;
-        hls.recoverMediaError();
-      } else {
-        const status = error.response?.code ?? 0;
-        this.onFailure(status, error.type === ErrorTypes.NETWORK_ERROR && status === 0);
-      }
+      if (error.type === ErrorTypes.MEDIA_ERROR && this.recover()) return;
+      const status = error.response?.code ?? 0;
+      this.onFailure(status, error.type === ErrorTypes.NETWORK_ERROR && status === 0);
     });
     hls.loadSource(playlist);
-    hls.attachMedia(this.video);
+    reload(this.video, () => hls.attachMedia(this.video));
+  }
+
+  /** Decodes again from the current place, once; returns whether it does. */
+  recover() {
+    if (!this.#hls || this.#hasRecovered) return false;
+    this.#hasRecovered = true;
+    reload(this.video, () => this.#hls.recoverMediaError());
+    return true;
   }
 
   close() {
@@ -108,7 +114,7 @@ export class HlsSource {
 
   // ---- Connection ----------------------------------------------------------
 
-  /** Requests segments again after the server was away. */
+  /** Requests segments again after an outage. */
   resume() {
     this.#hls?.startLoad(this.video.currentTime);
   }

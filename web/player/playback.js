@@ -2,6 +2,7 @@
 
 import { rememberPosition, setPreference } from "../memory.js";
 import { onTitles, subscribe } from "../server.js";
+import { decoded } from "../words.js";
 import { figures } from "./figures.js";
 import { Notices } from "./notices.js";
 import { applyPreferences, rememberPreferences } from "./preferences.js";
@@ -42,7 +43,7 @@ export class Playback extends EventTarget {
    */
   load(path, { at_s = null, play = false } = {}) {
     this.unload();
-    this.#session = new Session(path, { at_s, play }, {
+    this.#session = new Session(path, at_s, {
       video: this.video,
       texts: this.#texts,
       notices: this.#notices,
@@ -50,7 +51,7 @@ export class Playback extends EventTarget {
       tryAgain: (at_s) => this.load(path, { at_s, play: true }),
     });
     subscribe();
-    this.#session.begin();
+    this.#session.begin(play);
   }
 
   /** Stops, and closes all connections of the title. */
@@ -186,17 +187,14 @@ export class Playback extends EventTarget {
     let stallTimer;
     const checkSoon = (session) => {
       clearTimeout(stallTimer);
-      stallTimer = setTimeout(async () => {
-        if (session !== this.#session) return;
-        await session.checkConnection();
+      stallTimer = setTimeout(() => {
         const isStalled = video.readyState <= video.HAVE_CURRENT_DATA && (!video.paused || video.seeking);
-        if (isStalled && session === this.#session && session.source) checkSoon(session);
+        if (!isStalled || session !== this.#session || !session.source) return;
+        session.checkConnection();
+        checkSoon(session);
       }, STALL_MS);
     };
-    for (const name of ["waiting", "stalled"]) on(name, checkSoon);
-    for (const name of ["playing", "timeupdate"]) {
-      on(name, () => { if (video.readyState > video.HAVE_CURRENT_DATA) clearTimeout(stallTimer); });
-    }
+    for (const name of ["waiting", "stalled", "seeking"]) on(name, checkSoon);
 
     on("playing", () => this.#notices.endAfter("resume", NOTICE_MS));
     video.textTracks.addEventListener("change", () => this.#changed());
@@ -206,13 +204,9 @@ export class Playback extends EventTarget {
     window.addEventListener("pagehide", () => this.#remember());
 
     let changeTimer;
-    const check = () => {
-      const session = this.#session;
-      const isSettled = session?.source || this.#notices.has("failure");
-      if (session?.title && isSettled && !session.isReconnecting) session.checkVersion();
-    };
+    const check = () => this.#session?.checkVersion();
     onTitles(({ all, added = [], changed = [], removed = [] }) => {
-      const path = this.title?.path;
+      const path = this.title?.path ?? decoded(this.path ?? "");
       const isMeant = all || removed.includes(path) || [...added, ...changed].some((title) => title.path === path);
       if (!isMeant) return;
       clearTimeout(changeTimer);

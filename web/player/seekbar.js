@@ -59,7 +59,7 @@ export class SeekBar {
     this.#range.style.setProperty("--part", part(at));
     this.#range.style.setProperty("--loaded", part(this.#loadedTo(at)));
     const chapter = this.#playback.chapters.findLast(({ start_s }) => start_s <= at)?.title ?? "";
-    this.#time.textContent = `${clock(at)} / ${clock(length)}`;
+    this.#time.textContent = length ? `${clock(at)} / ${clock(length)}` : "";
     this.#chapter.textContent = chapter;
     const spoken = [`${clock(at)} of ${clock(length)}`, chapter].filter(Boolean).join(", ");
     this.#range.setAttribute("aria-valuetext", spoken);

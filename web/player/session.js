@@ -5,21 +5,22 @@ import { forgetPosition, positionOf, preference } from "../memory.js";
 import { RequestError, whenRendered } from "../server.js";
 import { Storyboard } from "../storyboard.js";
 import { clock } from "../words.js";
-import { checkStorage, forgetCached, whenReachable } from "./connection.js";
+import { play } from "./actions.js";
+import { checkMedia, forgetCached, outageText } from "./connection.js";
 import { watchDecoding } from "./decoded.js";
 import { HlsSource } from "./hls.js";
 import { applyPreferences } from "./preferences.js";
 import { prepareRemux, prepareTranscode } from "./preparing.js";
+import { keepPlaying, reload } from "./reload.js";
 import { chooseStep, nameOfCodec, noAttempts, sentence } from "./source.js";
+import { Steps } from "./steps.js";
 import { leadingTracks, readTitle } from "./title.js";
 
 /** How long a notice about something that is over stays. */
 export const NOTICE_MS = 10_000;
 
-/** The pauses between attempts while the storage of a title does not respond. */
-const STORAGE_PAUSE_MIN_MS = 2000;
-const STORAGE_PAUSE_MAX_MS = 16_000;
-const STORAGE_UNAVAILABLE = "/errors/storage-unavailable";
+/** A failure this close to the last one is the same: nothing has played between them. */
+const SAME_PLACE_S = 5;
 
 /**
  * What a session shares with the sessions before and after it.
@@ -41,29 +42,32 @@ export class Session {
   hls = null;
   /** @type {Storyboard | null} */
   storyboard = null;
-  isReconnecting = false;
 
   #shared;
-  #at_s; // where to begin; null for where the viewer stopped
-  #plays; // whether to play, also after a wait
+  #start_s; // where to begin; null for where the viewer stopped
   #controller = new AbortController();
-  #steps = new AbortController(); // aborts the steps that are on their way
+  #steps = new Steps(this.#controller.signal, {
+    onOutage: () => this.#sayOutage(),
+    onFailure: (error) => this.#fail(error),
+  });
   #attempts = noAttempts();
   /** @type {AbortController | null} aborts what belongs to the current source */
   #attempt = null;
   #isBroken = false; // whether the current source has failed
   #isReloaded = false; // whether segments of the current version have failed once
-  #storagePauseMs = STORAGE_PAUSE_MIN_MS; // the next pause of an attempt
+  /** @type {string | null} the way to play that has loaded the current version */
+  #loadedBy = null;
+  #playsLater = false; // whether to play once a failure is over
+  #lostAt_s = -Infinity; // where the server did not send the media, the last time
 
   /**
    * @param {string} path percent-encoded
-   * @param {{ at_s: number | null, play: boolean }} options
+   * @param {number | null} at_s
    * @param {Shared} shared
    */
-  constructor(path, { at_s, play }, shared) {
+  constructor(path, at_s, shared) {
     this.path = path;
-    this.#at_s = at_s;
-    this.#plays = play;
+    this.#start_s = at_s;
     this.#shared = shared;
   }
 
@@ -81,27 +85,34 @@ export class Session {
 
   // ---- Loading -------------------------------------------------------------
 
-  async begin() {
-    try {
-      await this.#readTitle();
-      this.#notices.say("connection", null);
-      this.#chooseStart();
-      await this.#advance();
-    } catch (error) {
-      if (!this.#signal.aborted) this.#fail(error);
-    }
+  /** @param {boolean} plays whether to play as soon as possible */
+  begin(plays) {
+    if (plays) play(this.#video);
+    this.#load();
+  }
+
+  #load() {
+    this.#steps.take(async (signal) => {
+      const isFirst = !this.title;
+      await this.#readTitle(signal);
+      if (isFirst) this.#chooseStart(); // later the viewer may have sought
+      await this.#advance(signal);
+    });
   }
 
   /** Closes all connections of the title. */
   close() {
     this.#controller.abort();
+    this.#video.pause();
     this.#closeSource();
+    this.#video.currentTime = 0;
     this.storyboard?.close();
   }
 
-  async #readTitle() {
-    const title = await readTitle(this.path, this.#signal);
-    this.#signal.throwIfAborted();
+  /** @param {AbortSignal} signal */
+  async #readTitle(signal) {
+    const title = await readTitle(this.path, signal);
+    signal.throwIfAborted();
     this.title = title;
     this.#shared.onChange();
     this.#showImages();
@@ -109,14 +120,12 @@ export class Session {
 
   /** Begins where the address says, or where the viewer stopped. */
   #chooseStart() {
-    if (this.#at_s !== null) return;
     const { path } = this.title;
-    const position = positionOf(path);
-    this.#at_s = position?.at_s ?? 0;
+    const position = this.#start_s === null ? positionOf(path) : undefined;
+    this.#video.currentTime = this.#start_s ?? position?.at_s ?? 0;
     if (!position) return;
     const fromTheStart = () => {
       forgetPosition(path);
-      this.#at_s = 0;
       this.#video.currentTime = 0;
       this.#notices.say("resume", null);
     };
@@ -128,7 +137,7 @@ export class Session {
     const { title } = this;
     const signal = this.#signal;
     const poster = title.poster && `${title.poster}?wait=0`;
-    const show = () => { this.#video.poster = poster; };
+    const show = () => { if (!this.#loadedBy) this.#video.poster = poster; };
     if (poster) whenRendered(poster, title.path, signal).then(show).catch(() => {}); // the first frame serves, too
     if (!title.storyboard) return;
     Storyboard.load(title.storyboard, title.path, signal).then((storyboard) => {
@@ -139,14 +148,8 @@ export class Session {
     }).catch(() => {}); // the seek bar shows times only
   }
 
-  /**
-   * Takes one step after the other until the title plays, or cannot. Steps before end: while they waited for a job,
-   * the file may have been replaced.
-   */
-  async #advance() {
-    this.#steps.abort();
-    this.#steps = new AbortController();
-    const signal = AbortSignal.any([this.#signal, this.#steps.signal]);
+  /** Takes one step after the other until the title plays, or cannot. @param {AbortSignal} signal */
+  async #advance(signal) {
     for (const kind of /** @type {const} */ (["failure", "preparing"])) this.#notices.say(kind, null);
     for (;;) {
       const step = await chooseStep(this.title, this.#attempts);
@@ -158,7 +161,7 @@ export class Session {
       else await this.#transcode(step.track, signal);
       signal.throwIfAborted();
       this.#notices.say("preparing", null);
-      await this.#readTitle();
+      await this.#readTitle(signal);
     }
   }
 
@@ -182,13 +185,12 @@ export class Session {
     const job = track.kind === "video" ? "rendition" : "audio";
     const say = (percent) => skip.signal.aborted || this.#notices.say("preparing", { text, percent, job, action });
     say(0);
-    attempts.made.add(track.kind);
     try {
       await prepareTranscode(this.title, track, AbortSignal.any([signal, skip.signal]), ({ progress: { percent } }) => say(percent));
+      attempts.made.add(track.kind);
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (signal.aborted || outageText(error)) throw error;
       if (!skip.signal.aborted) throw new Error(`${lack}, and the server cannot convert it: ${error.message}`);
-      attempts.made.delete(track.kind);
       attempts.isSilent = true;
     }
   }
@@ -197,6 +199,8 @@ export class Session {
 
   /** @param {{ by: string, url: string }} source */
   #play(source) {
+    if (this.#playsLater) play(this.#video);
+    this.#playsLater = false;
     this.#closeSource();
     const { title } = this;
     const video = this.#video;
@@ -207,171 +211,158 @@ export class Session {
     const expected = { video: Boolean(tracks.video), audio: Boolean(tracks.audio) && !this.#attempts.isSilent };
     watchDecoding(video, expected, AbortSignal.any([this.#signal, attempt.signal]), (missing) => {
       this.#attempts.missing.add(`${source.by} ${missing}`);
-      this.#retry();
+      this.#steps.take((signal) => this.#advance(signal));
     });
-    for (const event of ["loadeddata", "canplay"]) {
-      video.addEventListener(event, () => this.#storageResponds(), { signal: attempt.signal });
-    }
-    const at_s = this.#at_s ?? 0;
+    video.addEventListener("loadeddata", () => {
+      this.#loadedBy = source.by;
+      video.removeAttribute("poster"); // the next source begins in the middle
+    }, { signal: attempt.signal });
+    video.addEventListener("canplay", () => this.#notices.say("connection", null), { signal: attempt.signal });
     if (source.by === "hls") {
       const hls = this.hls = new HlsSource(video, {
         onChange: () => this.#shared.onChange(),
         onFailure: (status, isNetwork) => this.hls === hls && this.#recoverHls(status, isNetwork),
       });
-      hls.open(source.url, { at_s, language: preference("audio-language") ?? null }).catch((error) => {
-        if (!this.#signal.aborted) this.#fail(error);
+      hls.open(source.url, preference("audio-language") ?? null).catch(() => {
+        if (this.hls === hls) this.#recover("lost"); // hls.js itself was not sent
       });
     } else {
       // Of a replaced file the fragment makes another address, which the browser has no media of.
-      video.src = this.#attempts.isReplaced ? `${source.url}#${title.version}` : source.url;
-      if (at_s) video.currentTime = at_s;
+      reload(video, () => { video.src = this.#attempts.isReplaced ? `${source.url}#${title.version}` : source.url; });
     }
     applyPreferences(video);
     this.#shared.texts.show(title.texts, tracks.audio?.language ?? null);
-    // The browser may refuse autoplay; a real failure raises "error".
-    if (this.#plays) video.play().catch(() => {});
     this.#shared.onChange();
   }
 
   #closeSource() {
-    this.#attempt?.abort();
-    this.hls?.close();
-    this.hls = null;
-    this.#video.removeAttribute("src");
-    this.#video.load(); // closes the connection
-  }
-
-  /** Keeps the position and goes on with the next step. */
-  async #retry() {
-    this.#keepPlace();
-    try {
-      await this.#advance();
-    } catch (error) {
-      if (!this.#signal.aborted) this.#fail(error);
-    }
-  }
-
-  #keepPlace() {
-    if (!this.source) return;
     const video = this.#video;
-    if (video.readyState || video.currentTime) this.#at_s = video.currentTime;
-    this.#plays = !video.paused || (this.#plays && video.readyState === 0);
-  }
-
-  /** After a fatal error of hls.js: goes on when server and bucket are back, or in another way. */
-  async #recoverHls(status, isNetwork) {
-    const { hls } = this;
-    this.#isBroken = true;
-    if (status === 404 && !this.#isReloaded) return this.checkVersion();
-    if (isNetwork || status === 503) {
-      const { isAway, trouble } = await checkStorage(this.title.path);
-      if (this.#signal.aborted || this.hls !== hls) return;
-      if (isAway || (isNetwork && !trouble)) return this.#reconnect();
-      return this.#waitForStorage(trouble ?? "the server cannot send this title at the moment");
-    }
-    this.#attempts.failed.add("hls");
-    this.#retry();
-  }
-
-  /** After an error of the video: goes on when the server is back, or in another way. */
-  async recoverVideo() {
-    const { source } = this;
-    const isLost = this.#video.error.code === MediaError.MEDIA_ERR_NETWORK;
-    this.#isBroken = true;
-    const { isAway, trouble } = await checkStorage(this.title.path);
-    if (this.#signal.aborted || this.source !== source) return;
-    if (isAway) return this.#reconnect();
-    if (trouble) return this.#waitForStorage(trouble);
-    if (isLost) return this.checkVersion();
-    this.#attempts.failed.add(source.by);
-    this.#retry();
-  }
-
-  // ---- The server is away ----------------------------------------------------
-
-  /** Waits until the server is back, and goes on at the same time. */
-  async #reconnect() {
-    if (this.isReconnecting) return;
-    this.isReconnecting = true;
-    try {
-      this.#notices.say("connection", { text: "The server does not respond. Reconnecting…" });
-      await whenReachable(this.#signal);
-      this.isReconnecting = false;
-      this.#notices.say("connection", null);
-      if (!this.source) return this.begin();
-      const { version } = this.title;
-      this.#keepPlace();
-      await this.#readTitle();
-      if (this.hls?.levels.length && this.title.version === version) this.hls.resume();
-      else await this.#advance();
-    } catch (error) {
-      this.isReconnecting = false;
-      if (!this.#signal.aborted) this.#fail(error);
-    }
-  }
-
-  /** A stall may have many reasons; a server or a bucket that does not respond has a notice. */
-  async checkConnection() {
-    if (this.isReconnecting || !this.title) return;
-    const { source } = this;
-    const { isAway, trouble } = await checkStorage(this.title.path);
-    if (this.#signal.aborted) return;
-    if (isAway) return this.#reconnect();
-    const isStalled = this.#video.readyState <= HTMLMediaElement.HAVE_CURRENT_DATA;
-    if (trouble && isStalled && source && this.source === source) this.#sayTrouble(trouble); // the browser retries
-  }
-
-  // ---- The storage is away ---------------------------------------------------
-
-  /** Says why the server does not send the title, and tries again. @param {string} trouble */
-  async #waitForStorage(trouble) {
-    this.#keepPlace();
-    this.#closeSource();
+    this.#attempt?.abort();
+    reload(video, () => {
+      this.hls?.close();
+      video.removeAttribute("src");
+      video.load(); // closes the connection
+    });
+    this.hls = null;
     this.source = null;
-    this.#sayTrouble(trouble);
-    await new Promise((resolve) => setTimeout(resolve, this.#storagePauseMs));
-    if (this.#signal.aborted) return;
-    this.#storagePauseMs = Math.min(2 * this.#storagePauseMs, STORAGE_PAUSE_MAX_MS);
-    if (this.title) this.#retry();
-    else this.begin();
   }
 
-  #sayTrouble(trouble) {
-    this.#notices.say("connection", { text: `${sentence(trouble)} Trying again…` });
+  // ---- Outages -------------------------------------------------------------
+
+  get #isStalled() {
+    return Boolean(this.#video.error) || this.#video.readyState <= HTMLMediaElement.HAVE_CURRENT_DATA;
   }
 
-  #storageResponds() {
-    this.#storagePauseMs = STORAGE_PAUSE_MIN_MS;
-    this.#notices.say("connection", null);
+  /** Says what playback waits for, unless it goes on from the buffer. */
+  #sayOutage() {
+    const { outage } = this.#steps;
+    if (!outage) this.#notices.say("connection", null);
+    else if (this.#isStalled) this.#notices.say("connection", { text: outage });
+  }
+
+  /** After a fatal error of hls.js. */
+  #recoverHls(status, isNetwork) {
+    if (status === 404 && !this.#isReloaded) {
+      this.#isReloaded = true;
+      this.#recover("outdated");
+    } else {
+      // An error of the media has no status either.
+      const isOutage = isNetwork || (status > 0 && outageText(new RequestError(status, "an outage")) !== null);
+      this.#recover(isOutage ? "lost" : "unplayable");
+    }
+  }
+
+  /** After an error of the video. */
+  recoverVideo() {
+    keepPlaying(this.#video);
+    const { code } = this.#video.error;
+    // What has loaded once is supported: this time the server did not send it.
+    const isSupported = code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED && this.#loadedBy === this.source.by;
+    this.#recover(code === MediaError.MEDIA_ERR_NETWORK || isSupported ? "lost" : "unplayable");
+  }
+
+  /**
+   * Goes on from the same place as soon as the server sends it, or in another way.
+   *
+   * @param {"lost" | "outdated" | "unplayable"} cause
+   */
+  #recover(cause) {
+    const { by } = this.source;
+    const { currentTime } = this.#video;
+    const isAgain = Math.abs(currentTime - this.#lostAt_s) < SAME_PLACE_S;
+    this.#isBroken = true;
+    this.#lostAt_s = currentTime;
+    this.#steps.take(async (signal, attempt) => {
+      const isFirst = attempt === 1;
+      if (isFirst && isAgain && cause === "lost") throw new RequestError(503, "the connection was lost");
+      await this.#checkMedia(signal);
+      if (isFirst && cause === "unplayable" && !this.hls?.recover()) this.#attempts.failed.add(by);
+      await this.#goOn(signal, cause !== "outdated");
+    }, { isAgain });
+  }
+
+  /** A stall may have many reasons, and an outage has a notice. */
+  checkConnection() {
+    if (this.#steps.isTaking) return this.#sayOutage();
+    this.#steps.take(async (signal, attempt) => {
+      await this.#checkMedia(signal);
+      if (attempt > 1 && this.#isStalled) await this.#goOn(signal, true);
+    });
+  }
+
+  /** Throws if the server does not send what the viewer waits for. @param {AbortSignal} signal */
+  async #checkMedia(signal) {
+    const { href, views, size_bytes, duration_s } = this.title;
+    const part = duration_s ? Math.min(this.#video.currentTime / duration_s, 1) : 0;
+    const offset = Math.max(0, Math.floor(part * size_bytes) - 1);
+    await checkMedia(this.source?.by === "file" ? href : `${views}play.mp4`, offset, signal);
+  }
+
+  /** Goes on with the title as it is now. @param {AbortSignal} signal @param {boolean} mayResume by the same source */
+  async #goOn(signal, mayResume) {
+    const { version } = this.title;
+    await this.#readTitle(signal);
+    if (this.title.version !== version) return this.#replace(signal);
+    const hasFailed = this.#attempts.failed.has(this.source?.by);
+    if (!mayResume || hasFailed || !this.hls?.levels.length) return this.#advance(signal);
+    this.#isBroken = false;
+    this.hls.resume();
   }
 
   // ---- The file changes ------------------------------------------------------
 
-  /** Compares the file with what plays. A replaced file plays from the same time on, and so does a broken source. */
+  /** Compares the file with what plays. */
   async checkVersion() {
-    try {
-      const before = this.title.version;
-      const { version, duration_s } = await readTitle(this.path, this.#signal);
-      this.#signal.throwIfAborted();
-      this.#notices.say("removed", null);
-      if (version === before && !this.#isBroken) return;
-      this.#isReloaded = version === before;
-      this.#keepPlace();
-      if (version !== before) {
-        if (duration_s && this.#at_s >= duration_s) this.#at_s = 0;
-        this.#attempts = { ...noAttempts(), isReplaced: true };
-        this.#notices.say("replaced", { text: "The file was replaced. This is the new one." });
-        this.#notices.endAfter("replaced", NOTICE_MS);
-      }
-      await this.#readTitle();
-      if (this.#attempts.isReplaced && this.source) await forgetCached(this.source.url, this.#signal);
-      await this.#advance();
-    } catch (error) {
-      if (this.#signal.aborted) return;
-      if (error.type === STORAGE_UNAVAILABLE && !this.#isBroken) return; // what plays goes on
-      if (error.status === 404) this.#notices.say("removed", { text: "This title was moved or deleted." });
-      else this.#fail(error);
+    if (this.#steps.outage) return this.#steps.wake();
+    if (!this.title) {
+      if (!this.#steps.isTaking) this.#load(); // it was not in the library
+      return;
     }
+    const now = await readTitle(this.path, this.#signal).catch((error) => error);
+    if (this.#signal.aborted) return;
+    if (now.status === 404) return this.#sayRemoved();
+    if (now instanceof Error) return; // what plays goes on
+    this.#notices.say("removed", null);
+    if (now.version !== this.title.version || (this.#isBroken && !this.#steps.isTaking)) {
+      this.#steps.take((signal) => this.#goOn(signal, false));
+    }
+  }
+
+  #sayRemoved() {
+    this.#notices.say("removed", { text: "This title was moved or deleted." });
+  }
+
+  /** Plays the new file from the same time on. @param {AbortSignal} signal */
+  async #replace(signal) {
+    const { duration_s } = this.title;
+    if (duration_s && this.#video.currentTime >= duration_s) this.#video.currentTime = 0;
+    this.#attempts = { ...noAttempts(), isReplaced: true };
+    this.#isReloaded = false;
+    this.#loadedBy = null;
+    this.#notices.say("replaced", { text: "The file was replaced. This is the new one." });
+    this.#notices.endAfter("replaced", NOTICE_MS);
+    if (this.source) await forgetCached(this.source.url, signal);
+    await this.#advance(signal);
   }
 
   // ---- Failures --------------------------------------------------------------
@@ -379,19 +370,18 @@ export class Session {
   /** Says why a title does not play. To try again helps only against what may pass. */
   #refuse(text, mayPass = false) {
     this.#closeSource();
-    this.source = null;
+    this.#playsLater ||= !this.#video.paused;
+    this.#video.pause();
     for (const kind of /** @type {const} */ (["connection", "preparing", "resume", "replaced"])) this.#notices.say(kind, null);
-    const run = () => this.#shared.tryAgain(this.#at_s);
+    const at_s = this.title ? this.#video.currentTime : this.#start_s;
+    const run = () => this.#shared.tryAgain(at_s);
     this.#notices.say("failure", { text, action: mayPass ? { label: "Try again", run } : undefined });
   }
 
+  /** @param {Error} error */
   #fail(error) {
-    if (error.name === "AbortError") return; // newer steps are on their way
-    if (error instanceof RequestError && error.status === 0) return this.#reconnect();
-    if (error instanceof RequestError && error.type === STORAGE_UNAVAILABLE) {
-      return this.#waitForStorage(error.message.replace(/, retry later$/, ""));
-    }
     const isGone = error instanceof RequestError && error.status === 404;
+    if (isGone && this.title) return this.#sayRemoved();
     this.#refuse(isGone ? "This title is not in the library. It may have been moved or deleted." : sentence(error.message), true);
   }
 }

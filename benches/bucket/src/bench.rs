@@ -13,6 +13,7 @@ use peers::titles::video;
 
 use crate::cell::Cell;
 use crate::cost::{self, Cost, Titles};
+use crate::hedge::{self, Hedging};
 use crate::memory::{self, CacheDisk, Memory};
 use crate::moto::Moto;
 use crate::options::Options;
@@ -32,13 +33,16 @@ pub fn run(options: &Options) -> Result<()> {
     let congestion = Congestion::set(&options.congestion)?;
     println!("congestion control: {}", congestion.name);
     let scratch = dataset::scratch(&options.scratch)?;
-    let cells: Vec<Cell> =
-        options.cells.iter().copied().filter(|&cell| cell != Cell::Memory).collect();
+    let has_cost = |cell: &Cell| !matches!(cell, Cell::Memory | Cell::Hedge);
+    let cells: Vec<Cell> = options.cells.iter().copied().filter(has_cost).collect();
     if !cells.is_empty() {
         run_cells(options, &cells, scratch.path())?;
     }
     if options.cells.contains(&Cell::Memory) {
         run_memory(options, scratch.path())?;
+    }
+    if options.cells.contains(&Cell::Hedge) {
+        run_hedge(options, scratch.path())?;
     }
     Ok(())
 }
@@ -144,5 +148,33 @@ fn run_memory(options: &Options, scratch: &Path) -> Result<()> {
             mib(peak_anonymous)
         );
     }
+    Ok(())
+}
+
+/// Measures cold requests without hedges and with them.
+fn run_hedge(options: &Options, scratch: &Path) -> Result<()> {
+    let shape =
+        Shape { files: options.objects, file_length: hedge::OBJECT_BYTES, ..Shape::default() };
+    let files = Dataset::create(scratch.join("objects"), shape, options.seed)?;
+    let names = files.names();
+    dataset::wait_for_quiet(names.iter().map(|name| files.path(name)))?;
+    let moto = Moto::start(&options.python)?;
+    moto.put_folder(&files.folder)?;
+    println!("\n| hedges | median | 99 of 100 | requests per object |");
+    println!("| --- | ---: | ---: | ---: |");
+    let mut p99s = Vec::new();
+    for is_hedging in [false, true] {
+        let measured = hedge::measure(options, &moto, &files.folder, &names, scratch, is_hedging)?;
+        let Hedging { median, p99, gets, objects } = measured;
+        println!(
+            "| {} | {:.0} ms | {:.0} ms | {:.3} |",
+            if is_hedging { "on" } else { "off" },
+            median.as_secs_f64() * 1000.0,
+            p99.as_secs_f64() * 1000.0,
+            gets as f64 / objects as f64
+        );
+        p99s.push(p99.as_secs_f64());
+    }
+    println!("\n99 of 100, with hedges ÷ without: {:.2}", p99s[1] / p99s[0]);
     Ok(())
 }

@@ -14,6 +14,8 @@ pub enum Cell {
     Segments,
     /// Slow downloads, and the memory that they take.
     Memory,
+    /// Cold requests to a bucket of which a few responses begin late.
+    Hedge,
 }
 
 impl FromStr for Cell {
@@ -23,9 +25,10 @@ impl FromStr for Cell {
         match typed {
             "segments" => Ok(Cell::Segments),
             "memory" => Ok(Cell::Memory),
-            typed => parse_size(typed)
-                .map(Cell::Ranges)
-                .ok_or_else(|| "it is no size (64k), nor `segments` or `memory`".to_owned()),
+            "hedge" => Ok(Cell::Hedge),
+            typed => parse_size(typed).map(Cell::Ranges).ok_or_else(|| {
+                "it is no size (64k), nor `segments`, `memory` or `hedge`".to_owned()
+            }),
         }
     }
 }
@@ -36,6 +39,7 @@ impl fmt::Display for Cell {
             Cell::Ranges(length) => write!(out, "ranges of {}", size(length)),
             Cell::Segments => write!(out, "video segments"),
             Cell::Memory => write!(out, "slow downloads"),
+            Cell::Hedge => write!(out, "cold objects"),
         }
     }
 }
@@ -49,6 +53,7 @@ mod tests {
         assert_eq!("64k".parse(), Ok(Cell::Ranges(65536)));
         assert_eq!("segments".parse(), Ok(Cell::Segments));
         assert_eq!("memory".parse(), Ok(Cell::Memory));
+        assert_eq!("hedge".parse(), Ok(Cell::Hedge));
         assert!("many".parse::<Cell>().is_err());
     }
 }

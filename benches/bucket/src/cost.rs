@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use peers::cell::Track;
 use peers::clients::drain;
 use peers::peers::Server;
 use peers::random::rng;
@@ -119,7 +120,7 @@ impl Titles<'_> {
         let mut client = Client::connect(server.address)?;
         let mut targets = Vec::new();
         for (name, _) in &self.files {
-            let paths = hls::video_segments(&mut client, &root.title(name))?;
+            let paths = hls::segments(&mut client, &root.title(name), Track::Video)?;
             // A player requests an init segment once: it is no load.
             for path in paths.into_iter().filter(|path| path.ends_with(".m4s")) {
                 let length = client.whole(&path, hls::LIMIT)?.len() as u64;

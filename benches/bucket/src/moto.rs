@@ -53,6 +53,11 @@ impl Moto {
         Ok(())
     }
 
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The variables of the environment that lead a Headwater to the server.
     pub fn environment(&self) -> [(&'static str, String); 4] {
         [

@@ -19,12 +19,12 @@ pub struct Options {
     pub python: PathBuf,
 
     /// The loads: a range size (`64k`, `1m`), `segments` for video segments of HLS, `memory` for slow
-    /// downloads.
+    /// downloads, `hedge` for cold objects of which some come late.
     #[arg(
         long,
         value_name = "CELL",
         value_delimiter = ',',
-        default_value = "64k,256k,1m,segments,memory"
+        default_value = "64k,256k,1m,segments,memory,hedge"
     )]
     pub cells: Vec<Cell>,
 
@@ -51,6 +51,10 @@ pub struct Options {
     /// Slow downloads at a time, of the cell `memory`.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub viewers: u16,
+
+    /// Number of objects, of the cell `hedge`.
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(100..=100_000))]
+    pub objects: u64,
 
     /// Folder for files, caches and logs, on a disk; the program makes a folder in it and deletes it at the
     /// end.
@@ -81,8 +85,9 @@ mod tests {
     #[test]
     fn the_defaults_match_the_readme() {
         let options = Options::parse_from(["bucket"]);
-        assert_eq!(options.cells.len(), 5);
+        assert_eq!(options.cells.len(), 6);
         assert_eq!((options.seconds, options.turns, options.connections), (3, 7, 32));
         assert_eq!((options.titles, options.title_s, options.viewers), (4, 300, 200));
+        assert_eq!(options.objects, 2000);
     }
 }

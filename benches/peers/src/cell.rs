@@ -49,8 +49,12 @@ pub enum Work {
     Whole,
     /// Hot ranges, beside [`COLD_DOWNLOADS`] complete downloads from the disk.
     BesideCold,
-    /// Video segments that Headwater makes just in time and nginx sends from files.
-    Segments { connections: usize },
+    /// Segments that Headwater makes just in time and nginx sends from files.
+    Segments {
+        #[serde(default)]
+        track: Track,
+        connections: usize,
+    },
     /// Viewers that receive the first bytes of the large file and then stop reading.
     Paused { viewers: usize },
     /// A storyboard of two hours of video, by the queue and by bare ffmpeg.
@@ -59,6 +63,25 @@ pub enum Work {
     Rendition,
     /// Ranges and segments at a moderate rate, on an idle machine and on one that encodes.
     Responsive,
+}
+
+/// The track of segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Track {
+    /// Video, whose samples are long.
+    #[default]
+    Video,
+    /// Audio, whose samples are short, in as many places of the file.
+    Audio,
+}
+
+impl fmt::Display for Track {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Track::Video => "video",
+            Track::Audio => "audio",
+        })
+    }
 }
 
 /// The files that servers serve in a cell.
@@ -115,8 +138,8 @@ impl fmt::Display for Work {
             Work::BesideCold => {
                 write!(out, "hot {} beside {COLD_DOWNLOADS} cold downloads", size(HOT_LENGTH))
             }
-            Work::Segments { connections: count } => {
-                write!(out, "video segments, {}", connections(count))
+            Work::Segments { track, connections: count } => {
+                write!(out, "{track} segments, {}", connections(count))
             }
             Work::Paused { viewers } => {
                 write!(out, "{} paused viewers", thousands(viewers as f64))
@@ -175,11 +198,13 @@ fn parse_work(typed: &str) -> Result<Work, String> {
         }
         None => (typed, None),
     };
+    let segments = |track| Ok(Work::Segments { track, connections: count.unwrap_or(CONNECTIONS) });
     match (name, count) {
         ("whole", None) => Ok(Work::Whole),
         ("beside-cold", None) => Ok(Work::BesideCold),
         ("paused", count) => Ok(Work::Paused { viewers: count.unwrap_or(VIEWERS) }),
-        ("hls-video", count) => Ok(Work::Segments { connections: count.unwrap_or(CONNECTIONS) }),
+        ("hls-video", _) => segments(Track::Video),
+        ("hls-audio", _) => segments(Track::Audio),
         ("storyboard", None) => Ok(Work::Storyboard),
         ("rendition", None) => Ok(Work::Rendition),
         ("responsive", None) => Ok(Work::Responsive),
@@ -218,6 +243,7 @@ mod tests {
             ("paused@20", "20 paused viewers"),
             ("hls-video", "video segments, 32 connections"),
             ("hls-video@8:drain", "video segments, 8 connections, bodies discarded"),
+            ("hls-audio", "audio segments, 32 connections"),
             ("storyboard", "storyboard of two hours"),
             ("rendition", "rendition of 360p from 720p"),
             ("responsive", "responses beside encoding"),

@@ -10,7 +10,7 @@
 //! congestion control.
 
 pub mod bench;
-mod cell;
+pub mod cell;
 pub mod clients;
 pub mod congestion;
 mod cpu;

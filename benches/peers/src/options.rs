@@ -34,19 +34,19 @@ pub struct Options {
 
     /// The loads: a range size (`4k`, `1m`), a size and its connections (`256k@1000`), `whole` for
     /// complete downloads of one large file, `beside-cold` for hot ranges beside downloads from the
-    /// disk, `hls-video` for segments, which nginx sends as files, `paused` or `paused@N` for the
+    /// disk, `hls-video` and `hls-audio` for segments, which nginx sends as files, `paused` or `paused@N` for the
     /// memory of viewers that stop reading. Of the queue beside bare ffmpeg: `storyboard`,
     /// `rendition`, `responsive`.
     /// With `:own`, each server reads its own copy of the files from the disk. With `:drain`, the
     /// client discards bodies in the kernel, so that the server's core is the bottleneck. `:own`,
-    /// `:drain`, `hls-video` and `paused` are for Headwater and nginx only.
+    /// `:drain`, segments and `paused` are for Headwater and nginx only.
     #[arg(
         long,
         value_name = "CELL",
         value_delimiter = ',',
         default_value = "4k,64k,256k,1m,4m,whole,256k@1000,4k:h2,64k:h2,1m:h2,\
                          4k:drain,64k:drain,256k:drain,1m:drain,4m:drain,256k@1000:drain,\
-                         beside-cold,256k:own,1m:own,4m:own,whole:own,paused,hls-video,\
+                         beside-cold,256k:own,1m:own,4m:own,whole:own,paused,hls-video,hls-audio,\
                          storyboard,rendition,responsive"
     )]
     pub cells: Vec<Cell>,

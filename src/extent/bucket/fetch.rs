@@ -58,6 +58,15 @@ pub enum Need {
     ReadAhead,
 }
 
+/// What is read of an object to open it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ends {
+    /// The first MiB: the object has no more, or its index is in front.
+    First,
+    /// The first and the last MiB at the same time: the index may be at either end.
+    Both,
+}
+
 /// The limits of fetching from a bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchSettings {
@@ -128,13 +137,12 @@ impl Fetcher {
         self.requests.breaker.is_failing(Instant::now())
     }
 
-    /// Opens an object by reading its first and its last MiB at the same time; where the size is known to be
-    /// small, the first alone. The bytes go into the sink that `sink` makes; all who open the object
+    /// Opens an object by reading one or both of its ends. The bytes go into the sink that `sink` makes; all who open the object
     /// meanwhile share them. Returns before they have all arrived.
     pub async fn open<S: Sink>(
         self: &Arc<Self>,
         key: &str,
-        size: Option<u64>,
+        ends: Ends,
         sink: impl FnOnce(&Opened) -> Arc<S> + Send + 'static,
     ) -> Result<Opened, FetchError> {
         let until = Instant::now() + self.deadline;
@@ -148,7 +156,7 @@ impl Fetcher {
                     let open = OpenInProgress { fetcher: Arc::clone(self), key: Arc::clone(&key) };
                     let task = async move {
                         let open = open;
-                        fetcher.open_once(&open.key, size, client, until, sink).await
+                        fetcher.open_once(&open.key, ends, client, until, sink).await
                     };
                     // Spawned when it is polled, without the lock: a runtime that has ended drops it at once.
                     let runtime = self.runtime.clone();
@@ -167,18 +175,18 @@ impl Fetcher {
     async fn open_once<S: Sink>(
         &self,
         key: &Arc<str>,
-        size: Option<u64>,
+        ends: Ends,
         client: ClientKey,
         until: Instant,
         sink: impl FnOnce(&Opened) -> Arc<S>,
     ) -> Result<Opened, FetchError> {
-        let (head, tail) = match self.ends(key, size, client, until).await {
+        let (head, tail) = match self.read_ends(key, ends, client, until).await {
             // It was replaced between the two responses.
             Err(AttemptError::Final(FetchError::Changed)) => {
-                self.ends(key, size, client, until).await?
+                self.read_ends(key, ends, client, until).await?
             }
             Err(AttemptError::Unsatisfiable) => return self.open_empty(key, until).await,
-            ends => ends?,
+            read => read?,
         };
         let object = head.object().clone();
         let sink = sink(&object);
@@ -197,10 +205,10 @@ impl Fetcher {
     }
 
     /// The first and, if a request for it is free, the last MiB of an object, of the same state.
-    async fn ends(
+    async fn read_ends(
         &self,
         key: &Arc<str>,
-        size: Option<u64>,
+        ends: Ends,
         client: ClientKey,
         until: Instant,
     ) -> Result<(Body, Option<Body>), AttemptError> {
@@ -212,10 +220,9 @@ impl Fetcher {
         let permit = timeout_at(until, requests.permits.acquire(client)).await;
         let permit = permit.map_err(|_| AttemptError::Silent)?;
         let head = get(Part::Range(0..UNIT_BYTES), permit);
-        let is_small = size.is_some_and(|size| size <= UNIT_BYTES);
         // Without waiting: opens that wait for a second permit while they hold one could wait for each other.
         // While the breaker probes, one request may pass.
-        let is_single = is_small || !requests.breaker.is_closed();
+        let is_single = ends == Ends::First || !requests.breaker.is_closed();
         let permit = if is_single { None } else { requests.permits.try_acquire() };
         let Some(permit) = permit else {
             return Ok((head.await?, None));

@@ -57,7 +57,7 @@ pub use cached_object::{CachedObject, Piece};
 pub use chunks::{CHUNK_BYTES, UNIT_BYTES};
 pub use client::Opened;
 pub use error::{FetchError, Outage, Refusal};
-pub use fetch::{FetchSettings, Fetcher, Need, Sink};
+pub use fetch::{Ends, FetchSettings, Fetcher, Need, Sink};
 pub use listing::{Listed, ObjectChange, Page};
 pub use object::Object;
 pub use place::{BucketPlace, BucketPlaceSettings, LeftOut};

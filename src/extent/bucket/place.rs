@@ -1,5 +1,6 @@
 //! A bucket as a root: names from its listing, objects by their keys.
 
+mod forgotten;
 mod objects;
 
 use std::{
@@ -20,12 +21,13 @@ use futures::{
 use tokio::{runtime::Handle, time::sleep};
 
 use super::{
-    BreakerState, BucketSettings, Cache, CachedObject, FetchError, FetchSettings, Fetcher,
-    ObjectId, Opened, Refusal, SettingsError,
+    BreakerState, BucketSettings, Cache, CachedObject, Ends, FetchError, FetchSettings, Fetcher,
+    ObjectId, Opened, Refusal, SettingsError, UNIT_BYTES,
     object::{Access, Object, unavailable},
     tree::{Tree, TreeEntry},
 };
 
+use forgotten::Forgotten;
 pub use objects::LeftOut;
 
 use crate::{
@@ -44,6 +46,9 @@ const TRUST_IF_DIFFERENT: Duration = Duration::from_secs(1);
 
 /// The longest pause between two looks at whether an object is still in use: a task must not outlive it by long.
 const KEEP_SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// The interval between looks whether a bucket that failed responds again.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The most keys that are known to have no object.
 const ABSENT_MAX: usize = 4096;
@@ -67,6 +72,8 @@ pub struct BucketPlaceSettings {
     pub pool: DiskPoolSettings,
     /// The most objects to list.
     pub objects_max: usize,
+    /// What is read to open an object that the listing does not have.
+    pub unlisted: Ends,
 }
 
 /// A bucket, or the part of one below a prefix.
@@ -88,6 +95,7 @@ pub struct BucketPlace {
     trust: Duration,
     absent_for: Duration,
     objects_max: usize,
+    unlisted: Ends,
     started: Instant,
     objects: quick_cache::sync::Cache<Arc<str>, Arc<Known>>,
     /// The keys without an object, and when that was found.
@@ -97,10 +105,12 @@ pub struct BucketPlace {
     tree: RwLock<Option<Arc<Tree>>>,
     /// The turn of the only writer that changes the tree.
     updating: Mutex<()>,
-    /// How often objects were forgotten. What was asked of the bucket before is not kept.
-    forgotten: AtomicU64,
+    /// How often objects were forgotten.
+    forgotten: Forgotten,
     is_open: AtomicBool,
     has_reported: AtomicBool,
+    /// Whether objects are not in the tree because it was full.
+    has_left_out: AtomicBool,
 }
 
 /// A request for the state of an object, which all who need it wait for.
@@ -152,15 +162,17 @@ impl BucketPlace {
             trust: settings.trust,
             absent_for: settings.absent,
             objects_max: settings.objects_max,
+            unlisted: settings.unlisted,
             started: Instant::now(),
             objects: quick_cache::sync::Cache::new(KNOWN_MAX),
             absent: quick_cache::sync::Cache::new(ABSENT_MAX),
             heads: Mutex::default(),
             tree: RwLock::default(),
             updating: Mutex::default(),
-            forgotten: AtomicU64::new(0),
+            forgotten: Forgotten::default(),
             is_open: AtomicBool::new(false),
             has_reported: AtomicBool::new(false),
+            has_left_out: AtomicBool::new(false),
         }))
     }
 
@@ -206,6 +218,19 @@ impl BucketPlace {
             self.fetcher().list_page(&self.prefix, None).await.map_err(io::Error::other)?;
         }
         Ok(false)
+    }
+
+    /// Tries to reach a bucket that does not respond, for as long as it is in use: the cause of its last failure
+    /// must not be shown until a viewer needs it again.
+    pub async fn keep_reopening(weak: Weak<Self>) {
+        loop {
+            let Some(place) = weak.upgrade() else { return };
+            if let Err(error) = place.reopen().await {
+                tracing::debug!(%error, "the bucket is not available");
+            }
+            drop(place);
+            sleep(REOPEN_INTERVAL).await;
+        }
     }
 
     fn tree(&self) -> Result<Arc<Tree>, Unavailable> {
@@ -269,7 +294,7 @@ impl BucketPlace {
         if self.is_absent(&key) {
             return Err(OpenError::NotFound);
         }
-        let forgotten = self.forgotten();
+        let forgotten = self.forgotten.count(&key);
         let opened = self.head(&key).await;
         Ok(EntryKind::File(*self.note_or_last(&key, opened, forgotten)?.identity()))
     }
@@ -283,7 +308,7 @@ impl BucketPlace {
         if self.is_absent(&key) {
             return Err(OpenError::NotFound);
         }
-        let forgotten = self.forgotten();
+        let forgotten = self.forgotten.count(&key);
         let opened = match self.is_in_cache(&key).await {
             true => self.head(&key).await,
             false => self.open_ends(&key).await,
@@ -305,7 +330,7 @@ impl BucketPlace {
 
     fn forget_key(&self, key: &Arc<str>) {
         // A response that is on its way may be that of the state before.
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.forgotten.add(key);
         self.heads.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.fetcher().forget_open(key);
         self.objects.remove(key);
@@ -320,7 +345,7 @@ impl BucketPlace {
                     rest.is_empty() || rest.starts_with('/') || path.as_os_str().is_empty()
                 })
             };
-            self.forgotten.fetch_add(1, Ordering::AcqRel);
+            self.forgotten.add_all();
             let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
             heads.retain(|other, _| !is_below(other));
             drop(heads);
@@ -373,7 +398,7 @@ impl BucketPlace {
             if time > KEEP_SLEEP_MAX {
                 continue;
             }
-            let forgotten = place.forgotten();
+            let forgotten = place.forgotten.count(&key);
             let opened = place.head(&key).await;
             match place.note(&key, opened, forgotten) {
                 Ok(object) if Arc::ptr_eq(&object, &known.object) => {}
@@ -409,10 +434,6 @@ impl BucketPlace {
         known.trusted_from_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 
-    fn forgotten(&self) -> u64 {
-        self.forgotten.load(Ordering::Acquire)
-    }
-
     fn is_absent(&self, key: &Arc<str>) -> bool {
         self.absent.get(key).is_some_and(|found| found.elapsed() < self.absent_for)
     }
@@ -432,13 +453,18 @@ impl BucketPlace {
         missing.is_ok_and(|missing| missing.is_empty())
     }
 
-    /// Opens an object by its first and its last bytes, which go into the cache.
+    /// Opens an object by the bytes of its ends, which go into the cache.
     async fn open_ends(self: &Arc<Self>, key: &Arc<str>) -> Result<Opened, FetchError> {
         let tree = self.tree().ok();
         let listed = tree.as_ref().and_then(|tree| tree.get(&key[self.prefix.len()..]));
         let place = Arc::clone(self);
         let sink = move |opened: &Opened| place.cached(opened);
-        self.fetcher().open(key, listed.map(|listed| listed.size), sink).await
+        let ends = match listed {
+            Some(listed) if listed.size <= UNIT_BYTES => Ends::First,
+            Some(_) => Ends::Both,
+            None => self.unlisted,
+        };
+        self.fetcher().open(key, ends, sink).await
     }
 
     /// The state of an object. All who need it at the same time wait for one request.
@@ -490,7 +516,10 @@ impl BucketPlace {
         opened: Result<Opened, FetchError>,
         forgotten: u64,
     ) -> Result<Arc<Object>, OpenError> {
-        let is_late = forgotten != self.forgotten();
+        let is_late = forgotten != self.forgotten.count(key);
+        if matches!(opened, Ok(_) | Err(FetchError::NotFound)) {
+            self.is_open.store(true, Ordering::Relaxed);
+        }
         let opened = match opened {
             Ok(opened) => opened,
             Err(FetchError::NotFound) => {

@@ -81,8 +81,7 @@ impl Tree {
     pub(super) fn with(&self, changes: &[ObjectChange], objects_max: usize) -> (Self, usize) {
         let changes: BTreeMap<&str, Option<&Listed>> =
             changes.iter().map(|change| (&*change.key, change.state.as_ref())).collect();
-        let mut room =
-            objects_max.saturating_sub(self.blocks.iter().map(|block| block.len()).sum());
+        let mut room = objects_max.saturating_sub(self.len());
         let (mut refused, mut blocks) = (0, Vec::with_capacity(self.blocks.len() + 1));
         let mut rest = changes.into_iter().peekable();
         let empty = Arc::<[Listed]>::from([]);
@@ -115,6 +114,11 @@ impl Tree {
             blocks.extend(objects.chunks(length.max(1)).map(Arc::from));
         }
         (Self::new(blocks), refused)
+    }
+
+    /// The number of objects.
+    pub(super) fn len(&self) -> usize {
+        self.blocks.iter().map(|block| block.len()).sum()
     }
 
     /// The object of a key.

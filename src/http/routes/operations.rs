@@ -17,7 +17,7 @@ use super::{Read, read_method};
 use crate::{
     http::{
         Error, Site,
-        bucket_status::{self, BucketStatus, CacheStatus},
+        bucket_status::{self, ArtifactsStatus, BucketStatus, CacheStatus},
         bucket_use, cors,
     },
     jobs::supervisor::WorkerState,
@@ -64,11 +64,9 @@ pub async fn status(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         worker: worker(&site),
         queue: artifacts.is_some(),
         unavailable: artifacts.as_ref().and_then(|artifacts| artifacts.unavailable),
-        buckets: bucket_status::buckets(&site.titles.library, &site.bucket_catalog),
-        cache: bucket_status::cache(
-            &site.titles.library,
-            site.settings.load().cache_mib.get() << 20,
-        ),
+        buckets: bucket_status::buckets(&site),
+        artifacts: bucket_status::artifacts(&site),
+        cache: bucket_status::cache(&site),
     };
     let json = serde_json::to_string(&status).unwrap_or_default() + "\n";
     respond(&request, "application/json", json)
@@ -84,6 +82,8 @@ struct Status {
     unavailable: Option<&'static str>,
     /// The roots that are buckets.
     buckets: Vec<BucketStatus>,
+    /// The bucket of artifacts; `None` if they are in a folder.
+    artifacts: Option<ArtifactsStatus>,
     /// The cache of buckets; `None` without one.
     cache: Option<CacheStatus>,
 }
@@ -106,9 +106,10 @@ pub async fn metrics(request: HttpRequest, site: Data<Site>) -> HttpResponse {
         disk_pools: disk_pools(&site.titles.library),
         caches: caches(&site),
         response_memory_bytes: site.response_memory.used_bytes(),
+        gathered_cache_bytes: site.titles.gathered.used_bytes(),
         clip_layouts: site.titles.clips.computed(),
-        buckets: bucket_use::buckets(&site.titles.library),
-        bucket_cache: bucket_use::cache(&site.titles.library),
+        buckets: bucket_use::buckets(&site),
+        bucket_cache: bucket_use::cache(&site),
         worker_is_up: worker_is_up(&site),
         database_is_up,
         queue,
@@ -162,6 +163,7 @@ fn caches(site: &Site) -> Vec<CacheUse> {
     let caches = [
         used("index", &titles.library.indices.lookups),
         used("manifest", &titles.cache.lookups),
+        used("gathered", &titles.gathered.lookups),
         used("walk", &titles.walked.lookups),
     ];
     caches.into_iter().chain(artifacts).collect()

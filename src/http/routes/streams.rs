@@ -193,11 +193,11 @@ async fn resource(
     let resource = match view {
         View::Progressive => {
             let opened = titles.progressive(title, opened, *waiting).await?;
-            let content = progressive::content(titles, &opened, selection, *waiting).await?;
+            let content = progressive::content(titles, title, &opened, selection, *waiting).await?;
             return Ok((Resource::Content(content), Some(opened.timing)));
         }
         View::Track { version, track, file } if !is_other_track(track) => {
-            track_file(titles, &opened, (version, track, *file), *waiting).await?
+            track_file(request, titles, &opened, (version, track, *file)).await?
         }
         _ => {
             waiting.begin().await;
@@ -282,11 +282,12 @@ fn is_other_track(folder: &str) -> bool {
 
 /// A playlist or a segment of a video or audio track.
 async fn track_file(
+    request: &ViewRequest<'_>,
     titles: &Titles,
     title: &Opened,
     (version, folder, file): (&str, &str, TrackFile),
-    waiting: Waiting,
 ) -> Result<Resource, Error> {
+    let waiting = request.waiting;
     let job_track = match JobTrack::parse(folder) {
         Some(track) => Some((track.open(titles, title, waiting).await?, track.folder_in_file())),
         None => None,
@@ -302,7 +303,11 @@ async fn track_file(
         TrackFile::Media => Product::Media(folder.to_owned()),
         TrackFile::IFrames => Product::IFrames(folder.to_owned()),
         TrackFile::Segment(file) => {
-            let content = segments::content(titles, opened, folder, file, waiting).await?;
+            // A layout shows where the bytes of a segment are in its file.
+            let is_layout = request.query.flag("layout", false)?;
+            let gathered = (!is_layout).then_some(&titles.gathered);
+            let content =
+                segments::content(titles, opened, gathered, folder, file, waiting).await?;
             return Ok(Resource::Content(content));
         }
         _ => return Err(Error::NotFound),
@@ -332,7 +337,7 @@ async fn set_view(
         View::Progressive => {
             let waiting = Waiting::Allowed;
             let opened = titles.progressive(path, opened.clone(), waiting).await?;
-            let content = progressive::content(titles, &opened, selection, waiting).await?;
+            let content = progressive::content(titles, path, &opened, selection, waiting).await?;
             Ok(Resource::Content(content))
         }
         _ => view_of_file(site, request, (path, &leading.prefix()), opened).await,

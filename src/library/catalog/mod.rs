@@ -192,6 +192,11 @@ impl Catalog {
         })
     }
 
+    /// Whether it takes another title.
+    pub(super) fn has_room(&self) -> bool {
+        self.read().len() < self.max_titles
+    }
+
     fn insert(&self, listing: &mut Listing, title: Title, scan: u64) -> bool {
         let has_room = listing.len() < self.max_titles || listing.get(&title.path).is_some();
         if has_room {

@@ -1,6 +1,6 @@
 //! The index of a file: its tracks, and the cuts between their segments.
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use super::{
     chapters,
     clock::Clock,
     clusters::{ClusterTrack, Clusters, Cut, TrackKind},
-    cuts, entries,
+    cues, cuts, entries,
     frame_lengths::{self, AacCore, FrameLength},
     head::{Head, Info},
     hops,
@@ -59,6 +59,8 @@ pub(super) struct Index {
     pub(super) tracks: Vec<TrackIndex>,
     /// The subtitles, which have no samples.
     pub(super) subtitles: Vec<TrackEntry>,
+    /// How many cues each of them has, by the numbers of tracks.
+    pub(super) cue_counts: BTreeMap<u64, usize>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) clusters: Clusters,
     /// The numbers of all audio tracks, in the order of the file.
@@ -175,8 +177,18 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         let begins = if place == leading { begins } else { SegmentStart::Independent };
         TrackIndex { bytes, begins, ..found.index(&clusters, place, &tails) }
     });
+    let mut cue_counts: BTreeMap<u64, usize> =
+        subtitles.iter().map(|track| (track.number, 0)).collect();
+    if let Some(body) = head.cues.as_ref().filter(|_| !subtitles.is_empty()) {
+        cues::each(source, body, &head.segment, |cue| {
+            cue_counts.entry(cue.track).and_modify(|count| *count += 1);
+        })?;
+    }
+    // Without a cue the writer names none.
+    cue_counts.retain(|_, count| *count > 0);
     Ok(Ok(Index {
         tracks: tracks.collect(),
+        cue_counts,
         chapters: chapters::read(source, &head.chapters)?,
         attachments: attachments::read(source, &head.attachments)?,
         clock: Clock::of_file(info.scale_ns),

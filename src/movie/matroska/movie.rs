@@ -68,7 +68,7 @@ fn to_movie(index: Index, file_len: u64) -> Result<Movie, MovieRefused> {
         return Err(MovieRefused::NotInPlace(left_out));
     }
     let Index { head, tracks, left_out, clusters, audio_numbers, .. } = index;
-    let Index { subtitles, chapters, attachments, clock, .. } = index;
+    let Index { subtitles, cue_counts, chapters, attachments, clock, .. } = index;
     let first_cluster = head.first_cluster.unwrap_or(head.segment.start);
     let (cues, segment) = (head.cues.clone(), head.segment.clone());
     let texts = Texts { tracks: Vec::new(), cues, segment, first_cluster, clock };
@@ -79,7 +79,7 @@ fn to_movie(index: Index, file_len: u64) -> Result<Movie, MovieRefused> {
         to_track(track, place, is_enabled, &reader)
     });
     let mut tracks: Vec<Track> = tracks.collect();
-    tracks.extend(text_tracks::build(subtitles, texts));
+    tracks.extend(text_tracks::build(subtitles, &cue_counts, texts));
     // In the order of the file.
     tracks.sort_by_key(|track| track.whole.start);
     Ok(Movie {

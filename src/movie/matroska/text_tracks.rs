@@ -1,6 +1,6 @@
 //! Text subtitles as tracks: they have blocks instead of samples.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 use bytes::Bytes;
 
@@ -18,8 +18,15 @@ use crate::movie::{
 /// Ticks per second of the times of blocks.
 const TIMESCALE: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
 
-/// The text tracks of a file, which `texts` reads.
-pub(super) fn build(subtitles: Vec<TrackEntry>, mut texts: Texts) -> Vec<Track> {
+/// So many blocks are read before manifests list their track.
+const FEW: usize = 8;
+
+/// The text tracks of a file, of which the cues name so many blocks, by the numbers of tracks, and which `texts` reads.
+pub(super) fn build(
+    subtitles: Vec<TrackEntry>,
+    counts: &BTreeMap<u64, usize>,
+    mut texts: Texts,
+) -> Vec<Track> {
     let mut tracks = Vec::new();
     for track in subtitles {
         if let Some((text, format)) = TextTrack::new(&track) {
@@ -29,15 +36,21 @@ pub(super) fn build(subtitles: Vec<TrackEntry>, mut texts: Texts) -> Vec<Track> 
     }
     let reader: Arc<dyn TextReader> = Arc::new(texts);
     let tracks = tracks.into_iter().enumerate();
-    tracks.filter_map(|(place, (track, format))| to_track(track, format, place, &reader)).collect()
+    let track = |(place, (track, format)): (usize, (TrackEntry, BlockFormat))| {
+        let are_few = counts.get(&track.number).is_some_and(|count| *count <= FEW);
+        let blocks = TextBlocks {
+            format,
+            header: track.configuration.clone().into(),
+            are_few,
+            reader: Arc::clone(&reader),
+            place,
+        };
+        to_track(track, blocks)
+    };
+    tracks.filter_map(track).collect()
 }
 
-fn to_track(
-    track: TrackEntry,
-    format: BlockFormat,
-    place: usize,
-    reader: &Arc<dyn TextReader>,
-) -> Option<Track> {
+fn to_track(track: TrackEntry, blocks: TextBlocks) -> Option<Track> {
     // All texts become WebVTT.
     let fields = [&[0, 0, 0, 0, 0, 0, 0, 1], &boxed(b"vttC", b"WEBVTT")[..]].concat();
     let entry = codec::read(&boxed(b"wvtt", &fields), *b"text").ok()?;
@@ -74,11 +87,6 @@ fn to_track(
         index,
         whole: track.whole,
         prefix: Bytes::new(),
-        samples: CutSamples::Text(TextBlocks {
-            format,
-            header: track.configuration.into(),
-            reader: Arc::clone(reader),
-            place,
-        }),
+        samples: CutSamples::Text(blocks),
     }))
 }

@@ -26,6 +26,15 @@ pub(in crate::package) struct Part<'a> {
 /// Writes the index of a movie with these tracks, and lists its media data.
 pub(in crate::package) fn write(parts: Vec<Part<'_>>) -> Layout {
     let media = media(&parts);
+    write_with(parts, media)
+}
+
+/// As [`write`], with a part of the file as the media data, in which the samples are with others between them.
+pub(super) fn write_around(parts: Vec<Part<'_>>, media: Range<u64>) -> Layout {
+    write_with(parts, Ranges::from_sorted([media]))
+}
+
+fn write_with(parts: Vec<Part<'_>>, media: Ranges) -> Layout {
     let mut header = Writer::default();
     track_boxes::write_file_type(&mut header, parts.iter().map(|part| part.track));
     // The index contains offsets of the media data, which come after it: the length of the index depends

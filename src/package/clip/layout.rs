@@ -31,8 +31,14 @@ impl Layout {
         Self { header, media }
     }
 
+    /// The same with other ranges of the same lengths, in the same order.
+    pub(super) fn with_media(self, other: impl Fn(Range<u64>) -> Range<u64>) -> Self {
+        let media = Ranges::from_sorted(self.media.iter().map(|placed| other(placed.range)));
+        Self { media, ..self }
+    }
+
     /// `ftyp`, `moov` and the header of `mdat`.
-    pub(in crate::package) fn header(&self) -> &Bytes {
+    pub fn header(&self) -> &Bytes {
         &self.header
     }
 

@@ -7,12 +7,15 @@
 //!
 //! A clip is made in three steps, each cheaper to refuse than the next: [`check`] needs the index in memory
 //! only, [`select()`] reads the sample tables of the file, and [`Selection::layout`] computes the new index.
+//! A container without tables has its segments read instead: see [`WalkedSelection`].
 
 mod header;
 mod layout;
 mod ranges;
 mod select;
 mod span;
+mod split;
+mod walked;
 
 use std::num::NonZeroU32;
 
@@ -24,6 +27,8 @@ pub use self::{
     layout::{Layout, WINDOW_BYTES_MAX},
     select::{Selection, select},
     span::Span,
+    split::SplitMovie,
+    walked::{NeededSegment, WalkedSelection, media_range, needed_segments, whole},
 };
 use super::tables;
 use crate::{
@@ -32,7 +37,7 @@ use crate::{
 };
 
 /// Memory limit while a clip is built, in bytes: some ten hours of video and audio.
-const MEMORY_MAX_BYTES: usize = 48 << 20;
+pub const MEMORY_MAX_BYTES: usize = 48 << 20;
 
 /// Why a clip is impossible.
 #[derive(Debug, thiserror::Error)]

@@ -45,17 +45,29 @@ pub fn select<R: ReadAt + ?Sized>(
     for (place, track) in clip.tracks(movie) {
         let (cut, _) = cut(track, clip.range(track), reader, left)?;
         left -= cut.tables.memory_bytes();
-        if cut.tables.samples() > 0 {
-            cuts.push((place, cut));
-        }
+        cuts.push((place, cut));
     }
-    if !cuts.iter().any(|(place, _)| is_media(&movie.tracks[*place])) {
-        return Err(clip.empty(movie));
-    }
-    Ok(Selection { cuts })
+    Selection::new(movie, clip, cuts)
 }
 
 impl Selection {
+    /// The tracks of a clip that have samples, if there is one beside text.
+    pub(super) fn new(
+        movie: &Movie,
+        clip: &Clip,
+        mut cuts: Vec<(usize, Cut)>,
+    ) -> Result<Self, ClipRefused> {
+        cuts.retain(|(_, cut)| cut.tables.samples() > 0);
+        match cuts.iter().any(|(place, _)| is_media(&movie.tracks[*place])) {
+            true => Ok(Self { cuts }),
+            false => Err(clip.empty(movie)),
+        }
+    }
+
+    pub(super) fn into_cuts(self) -> Vec<(usize, Cut)> {
+        self.cuts
+    }
+
     /// The virtual MP4 of these samples. Computes without a read, for some milliseconds an hour.
     ///
     /// # Panics
@@ -74,85 +86,141 @@ pub(super) fn cut<R: ReadAt + ?Sized>(
     reader: &R,
     memory_max: usize,
 ) -> Result<(Cut, i64), ClipRefused> {
-    let mut cut = Cut { tables: Tables::new(track), media_time: 0, duration: 0, delay: 0 };
-    let segments = &track.index.segments;
-    // A segment begins with a sync sample, and audio needs one frame more.
-    let after = segments.partition_point(|segment| segment.start <= start);
-    let first = after.saturating_sub(if track.is_video() { 1 } else { 2 });
-    if start >= track.index.end {
-        return Ok((cut, 0));
-    }
-    let mut walk = track.walk_from(reader, first);
-    let raise = i64::from(track.index.raise);
-    // RFC 7845 section 4.6. The output of other decoders is correct from the second frame on.
-    let preroll = if track.entry.codec == Codec::Opus { in_ticks(80, track.timescale) } else { 0 };
-    let is_text = cues::is_text(track);
-    // Samples that are decoded after the last presented one; needed if another presented one follows.
-    let mut pending: Vec<Sample> = Vec::new();
-    let (mut first_dts, mut first_presented) = (None, i64::MAX);
-    // The same without frames that are decoded only.
-    let mut first_shown = i64::MAX;
-    while let Some(sample) = walk.next_sample()? {
-        if sample.is_silence {
-            // The tables extend the frame before: all bytes of a clip are in the file.
-            continue;
+    let mut cutting = Cutting::new(track, start..end);
+    let mut walk = track.walk_from(reader, cutting.first_segment());
+    while !cutting.is_done {
+        let Some(sample) = walk.next_sample()? else { break };
+        cutting.add(sample);
+        if cutting.memory_bytes() > memory_max {
+            return Err(ClipRefused::TooLong);
         }
+    }
+    Ok(cutting.finish())
+}
+
+/// A track that is being cut: takes its samples in decoding order, and keeps those that the clip needs.
+#[derive(Debug)]
+pub(super) struct Cutting<'a> {
+    track: &'a Track,
+    /// Of the clip, in ticks.
+    range: Range<i64>,
+    tables: Tables,
+    /// Samples that are decoded after the last presented one; needed if another presented one follows.
+    pending: Vec<Sample>,
+    first_dts: Option<i64>,
+    first_presented: i64,
+    /// The same without frames that are decoded only.
+    first_shown: i64,
+    /// No later sample is needed.
+    pub(super) is_done: bool,
+}
+
+impl<'a> Cutting<'a> {
+    pub(super) fn new(track: &'a Track, range: Range<i64>) -> Self {
+        Self {
+            track,
+            tables: Tables::new(track),
+            pending: Vec::new(),
+            first_dts: None,
+            first_presented: i64::MAX,
+            first_shown: i64::MAX,
+            is_done: range.start >= track.index.end,
+            range,
+        }
+    }
+
+    /// The segment in which the samples begin: one begins with a sync sample, and audio needs one frame more.
+    pub(super) fn first_segment(&self) -> usize {
+        let segments = &self.track.index.segments;
+        let after = segments.partition_point(|segment| segment.start <= self.range.start);
+        after.saturating_sub(if self.track.is_video() { 1 } else { 2 })
+    }
+
+    /// Approximate memory use, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.tables.memory_bytes()
+    }
+
+    /// Takes the next sample.
+    pub(super) fn add(&mut self, sample: Sample) {
+        if self.is_done || sample.is_silence {
+            // The tables extend the frame before silence: all bytes of a clip are in the file.
+            return;
+        }
+        let (track, Range { start, end }) = (self.track, self.range.clone());
+        let raise = i64::from(track.index.raise);
+        // RFC 7845 section 4.6. The output of other decoders is correct from the second frame on.
+        let preroll =
+            if track.entry.codec == Codec::Opus { in_ticks(80, track.timescale) } else { 0 };
         let presented = track.timeline.presented(sample.dts, sample.composition);
         let ends = presented.saturating_add(i64::from(sample.duration));
         let is_early = if track.is_video() { presented } else { ends } <= start - preroll;
         if sample.is_sync && is_early {
-            (cut.tables, first_dts) = (Tables::new(track), None);
-            (first_presented, first_shown) = (i64::MAX, i64::MAX);
-            pending.clear();
+            self.restart();
         }
         if presented >= end {
             // Frames that are presented before the end may be decoded after others that are presented
             // after it, and even after a key frame. The raise makes the smallest composition offset zero,
             // so no later sample is presented before `earliest`.
             let earliest = sample.dts.saturating_add(track.timeline.shift).saturating_sub(raise);
-            if earliest >= end || pending.len() >= REORDER_MAX {
-                break;
+            match earliest >= end || self.pending.len() >= REORDER_MAX {
+                true => self.is_done = true,
+                false => self.pending.push(sample),
             }
-            pending.push(sample);
-            continue;
+            return;
         }
-        for sample in pending.drain(..).chain([sample]) {
-            let Some(sample) =
-                (if is_text { cut_text(track, sample, start..end) } else { Some(sample) })
-            else {
-                continue;
-            };
-            first_dts.get_or_insert(sample.dts);
-            let presented = track.timeline.presented(sample.dts, sample.composition);
-            first_presented = first_presented.min(presented);
-            if !sample.is_hidden {
-                first_shown = first_shown.min(presented);
-            }
-            cut.tables.add(&sample);
-        }
-        if cut.tables.memory_bytes() > memory_max {
-            return Err(ClipRefused::TooLong);
+        for sample in std::mem::take(&mut self.pending).into_iter().chain([sample]) {
+            self.keep(sample);
         }
     }
-    let Some(first_dts) = first_dts.filter(|_| cut.tables.samples() > 0) else {
-        return Ok((cut, 0));
-    };
-    // The first presented moment: the start, or the beginning of the track if that is later.
-    let begins = first_presented.max(start).max(track.timeline.from);
-    // The edit list hides what is decoded only and presented before the first frame.
-    let from = if first_shown == i64::MAX { begins } else { begins.max(first_shown) };
-    let until = end.min(track.index.end);
-    cut.duration = u64::try_from(until.saturating_sub(from)).unwrap_or(0);
-    if cut.duration == 0 {
-        // All samples end before the start.
-        cut.tables = Tables::new(track);
-        return Ok((cut, 0));
+
+    /// Drops what is there: decoding begins later.
+    fn restart(&mut self) {
+        (self.tables, self.first_dts) = (Tables::new(self.track), None);
+        (self.first_presented, self.first_shown) = (i64::MAX, i64::MAX);
+        self.pending.clear();
     }
-    cut.delay = begins.abs_diff(start);
-    let media_time = i128::from(from) - i128::from(track.timeline.shift) - i128::from(first_dts)
-        + i128::from(raise);
-    cut.media_time = i64::try_from(media_time.max(0)).unwrap_or(i64::MAX);
-    Ok((cut, first_dts))
+
+    fn keep(&mut self, sample: Sample) {
+        let track = self.track;
+        let kept = match cues::is_text(track) {
+            true => cut_text(track, sample, self.range.clone()),
+            false => Some(sample),
+        };
+        let Some(sample) = kept else { return };
+        self.first_dts.get_or_insert(sample.dts);
+        let presented = track.timeline.presented(sample.dts, sample.composition);
+        self.first_presented = self.first_presented.min(presented);
+        if !sample.is_hidden {
+            self.first_shown = self.first_shown.min(presented);
+        }
+        self.tables.add(&sample);
+    }
+
+    /// The samples, and the decoding time of the first.
+    pub(super) fn finish(self) -> (Cut, i64) {
+        let Self { track, range: Range { start, end }, tables, first_dts, .. } = self;
+        let none = || Cut { tables: Tables::new(track), media_time: 0, duration: 0, delay: 0 };
+        let Some(first_dts) = first_dts.filter(|_| tables.samples() > 0) else {
+            return (none(), 0);
+        };
+        // The first presented moment: the start, or the beginning of the track if that is later.
+        let begins = self.first_presented.max(start).max(track.timeline.from);
+        // The edit list hides what is decoded only and presented before the first frame.
+        let first_shown = Some(self.first_shown).filter(|shown| *shown != i64::MAX);
+        let from = first_shown.map_or(begins, |shown| begins.max(shown));
+        let until = end.min(track.index.end);
+        let duration = u64::try_from(until.saturating_sub(from)).unwrap_or(0);
+        if duration == 0 {
+            // All samples end before the start.
+            return (none(), 0);
+        }
+        let media_time =
+            i128::from(from) - i128::from(track.timeline.shift) - i128::from(first_dts)
+                + i128::from(track.index.raise);
+        let media_time = i64::try_from(media_time.max(0)).unwrap_or(i64::MAX);
+        (Cut { tables, media_time, duration, delay: begins.abs_diff(start) }, first_dts)
+    }
 }
 
 /// Cuts a text sample to the range of a clip; `None` if it is outside. Text needs no decoding, and ffmpeg

@@ -7,7 +7,10 @@ use super::{
     survey::Survey,
     track, words,
 };
-use crate::movie::{Movie, MovieRefused, Track, codec};
+use crate::{
+    movie::{Movie, MovieRefused, Track, codec},
+    package::clip,
+};
 
 /// Key frames farther apart than this are a warning, in seconds.
 const GOP_LIMIT_S: i64 = 10;
@@ -106,9 +109,16 @@ impl Problems {
         let Some(container) = boxes.container().filter(|_| movie.mp4().is_none()) else {
             return;
         };
-        let what =
-            format!("This is {container}, which HLS and DASH play in place, without a copy.");
-        let advice = "For play.mp4 Headwater remuxes it into MP4 with ffmpeg at the first request.";
+        let (what, advice) = match clip::whole(movie) {
+            Some(_) => (
+                format!("This is {container}, which plays in place, without a copy."),
+                "No action needed: play.mp4, HLS and DASH are made of the bytes of the file.",
+            ),
+            None => (
+                format!("This is {container}, which HLS and DASH play in place, without a copy."),
+                "For play.mp4 Headwater remuxes it into MP4 with ffmpeg at the first request.",
+            ),
+        };
         self.add(Severity::Note, None, what, advice);
         if let Some(segments) = surveys.iter().filter_map(|survey| survey.segments).max() {
             let what =

@@ -12,8 +12,10 @@ use super::{
 /// The use of a bucket since the start.
 #[derive(Debug)]
 pub struct BucketUse {
-    /// The name of the root; empty for the only one.
+    /// The name of the root; empty for the only one, and for artifacts.
     pub root: String,
+    /// What it holds: titles or artifacts.
+    pub holds: &'static str,
     /// Requests to the bucket by operation and outcome.
     pub requests: Vec<(&'static str, &'static str, u64)>,
     /// Bytes of objects that were received.
@@ -51,13 +53,14 @@ pub struct BucketCacheUse {
 #[derive(Clone, Debug, EncodeLabelSet)]
 struct RequestLabels {
     root: String,
+    holds: &'static str,
     op: &'static str,
     outcome: &'static str,
 }
 
 impl BucketUse {
-    fn label(&self) -> [(&'static str, String); 1] {
-        [("root", self.root.clone())]
+    fn labels(&self) -> [(&'static str, String); 2] {
+        [("root", self.root.clone()), ("holds", self.holds.to_owned())]
     }
 
     /// The times to the first byte, in each bucket of the histogram alone.
@@ -83,7 +86,8 @@ impl All {
         let buckets = &self.snapshot.buckets;
         let requests = buckets.iter().flat_map(|bucket| {
             bucket.requests.iter().map(|&(op, outcome, count)| {
-                (RequestLabels { root: bucket.root.clone(), op, outcome }, count)
+                let BucketUse { root, holds, .. } = bucket;
+                (RequestLabels { root: root.clone(), holds, op, outcome }, count)
             })
         });
         text.counter(
@@ -96,16 +100,17 @@ impl All {
             "headwater_bucket",
             "Bytes of objects received from buckets",
             Some(Unit::Bytes),
-            buckets.iter().map(|bucket| (bucket.label(), bucket.bytes)),
+            buckets.iter().map(|bucket| (bucket.labels(), bucket.bytes)),
         )?;
         text.histogram(
             "headwater_bucket_first_byte",
             "Time from a request to a bucket to the head of its response",
-            buckets.iter().map(|bucket| (bucket.label(), bucket.first_byte_times())),
+            buckets.iter().map(|bucket| (bucket.labels(), bucket.first_byte_times())),
         )?;
         let hedges = buckets.iter().flat_map(|bucket| {
             [("won", bucket.hedges_won), ("lost", bucket.hedges_lost)].map(|(outcome, count)| {
-                ([("root", bucket.root.clone()), ("outcome", outcome.to_owned())], count)
+                let [root, holds] = bucket.labels();
+                ([root, holds, ("outcome", outcome.to_owned())], count)
             })
         });
         text.counter(
@@ -117,7 +122,7 @@ impl All {
         text.gauges(
             "headwater_bucket_breaker",
             "Whether requests to a bucket fail at once because most of the last ones failed",
-            buckets.iter().map(|bucket| (bucket.label(), i64::from(bucket.breaker_is_open))),
+            buckets.iter().map(|bucket| (bucket.labels(), i64::from(bucket.breaker_is_open))),
         )?;
         self.bucket_cache(text)
     }
@@ -169,6 +174,7 @@ mod tests {
         let ms = Duration::from_millis;
         let bucket = BucketUse {
             root: "films".to_owned(),
+            holds: "titles",
             requests: vec![("get", "ok", 7), ("list", "unavailable", 1)],
             bytes: 4096,
             first_bytes: vec![(ms(10), 2), (ms(100), 5)],
@@ -188,12 +194,12 @@ mod tests {
         let snapshot = Snapshot { buckets: vec![bucket], bucket_cache, ..Snapshot::default() };
         let text = Metrics::default().render(snapshot).replace("{}", "");
         for line in [
-            "headwater_bucket_requests_total{root=\"films\",op=\"get\",outcome=\"ok\"} 7",
-            "headwater_bucket_bytes_total{root=\"films\"} 4096",
-            "headwater_bucket_first_byte_seconds_count{root=\"films\"} 8",
-            "headwater_bucket_first_byte_seconds_sum{root=\"films\"} 1.5",
-            "headwater_bucket_hedges_total{root=\"films\",outcome=\"lost\"} 2",
-            "headwater_bucket_breaker{root=\"films\"} 1",
+            "headwater_bucket_requests_total{root=\"films\",holds=\"titles\",op=\"get\",outcome=\"ok\"} 7",
+            "headwater_bucket_bytes_total{root=\"films\",holds=\"titles\"} 4096",
+            "headwater_bucket_first_byte_seconds_count{root=\"films\",holds=\"titles\"} 8",
+            "headwater_bucket_first_byte_seconds_sum{root=\"films\",holds=\"titles\"} 1.5",
+            "headwater_bucket_hedges_total{root=\"films\",holds=\"titles\",outcome=\"lost\"} 2",
+            "headwater_bucket_breaker{root=\"films\",holds=\"titles\"} 1",
             "headwater_cache_bytes 10",
             "headwater_cache_hit_bytes_total 20",
             "headwater_cache_miss_bytes_total 30",

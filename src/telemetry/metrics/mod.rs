@@ -55,7 +55,7 @@ pub enum SentBy {
     Gathered,
     /// Read from a file by the process, and written.
     Copied,
-    /// Made by the process: documents, heads of segments.
+    /// Made or kept by the process: documents, heads of segments, gathered segments.
     Memory,
 }
 

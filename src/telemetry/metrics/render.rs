@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub bucket_cache: Option<BucketCacheUse>,
     /// What all responses in progress hold, in bytes.
     pub response_memory_bytes: u64,
+    /// Segments that were gathered into memory, in bytes.
+    pub gathered_cache_bytes: u64,
     /// Layouts of clips that were computed.
     pub clip_layouts: u64,
     /// Whether the local worker runs; `None` if the server has none.
@@ -230,6 +232,12 @@ impl All {
             "Memory that responses in progress hold, of response_memory_mib",
             Some(Unit::Bytes),
             signed(self.snapshot.response_memory_bytes),
+        )?;
+        text.gauge(
+            "headwater_gathered_cache",
+            "Memory of segments whose samples were gathered, of gathered_cache_mib",
+            Some(Unit::Bytes),
+            signed(self.snapshot.gathered_cache_bytes),
         )?;
         text.counter(
             "headwater_clip_layouts",

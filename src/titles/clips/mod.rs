@@ -6,6 +6,7 @@
 //! more is dropped after some seconds: what a crowd of strangers asked for does not stay.
 
 mod source;
+mod walks;
 
 use std::{
     fmt,
@@ -23,12 +24,14 @@ use quick_cache::{
 use tokio::runtime::Handle;
 
 use self::source::VirtualClip;
-use super::{Error, opened::Opened, readiness::Waiting};
+use super::{Error, movie_index::MovieIndex, opened::Opened, readiness::Waiting};
 use crate::{
     extent::{Extent, Extents, File, ReadError, ResponseMemory, disk::Identity},
     library::Library,
-    movie::Movie,
-    package::clip::{self, Clip, ClipRefused, Layout, WINDOW_BYTES_MAX},
+    movie::{Movie, WalkedSegment},
+    package::clip::{
+        self, Clip, ClipRefused, Layout, SplitMovie, WINDOW_BYTES_MAX, WalkedSelection,
+    },
 };
 
 /// The time after which a layout that no response used is dropped, at least; at most twice as long.
@@ -46,6 +49,15 @@ type Key = (Identity, Clip);
 /// A layout, or the reason why there is none. The cache keeps both, so that an impossible clip is not tried
 /// again for each request.
 type Built = Result<Arc<Layout>, Arc<ClipRefused>>;
+
+/// What a clip is made of.
+#[derive(Clone, Debug)]
+struct ClipFiles {
+    /// The file of the movie.
+    file: Arc<File>,
+    /// Its index, if the file has none and the clip is long.
+    index: Option<MovieIndex>,
+}
 
 /// The clips of all titles.
 pub struct Clips {
@@ -126,46 +138,53 @@ impl Clips {
         self.layouts.weight()
     }
 
-    /// A clip of a title. What can be refused without a read is refused at once; the memory that the response
-    /// will hold is charged before any work.
+    /// A clip of a title, from its index if the file has none and the clip is long. What can be refused without a
+    /// read is refused at once; the memory that the response will hold is charged before any work.
     pub async fn extents(
         self: &Arc<Self>,
         opened: &Opened,
         clip: Clip,
+        index: Option<MovieIndex>,
         waiting: Waiting,
     ) -> Result<Extents, Error> {
         let Opened { file, movie, .. } = opened;
         clip::check(movie, &clip).map_err(refused)?;
         let charge = self.memory.charge((WINDOW_BYTES_MAX + SOURCE_BYTES) as u64)?;
         let key = Arc::new((*file.identity(), clip));
+        let files = ClipFiles { file: Arc::clone(file), index };
         let built = match self.cached(&key) {
             Some(built) => built,
             None => {
                 waiting.begin().await;
-                Box::pin(self.build(file, movie, &key)).await?
+                Box::pin(self.build(&files, movie, &key)).await?
             }
         };
         let layout = built.map_err(refused)?;
-        let source = VirtualClip::new(Arc::clone(self), Arc::clone(file), key, &layout, charge);
+        let source = VirtualClip::new(Arc::clone(self), files, key, &layout, charge);
         Ok(Extents::from(Extent::whole(Arc::new(source))))
     }
 
     /// The layout of a clip, computed again if it is no longer in the cache.
-    async fn layout(&self, file: &Arc<File>, key: &Key) -> Result<Built, Error> {
+    async fn layout(&self, files: &ClipFiles, key: &Key) -> Result<Built, Error> {
         if let Some(built) = self.cached(key) {
             return Ok(built);
         }
-        match self.library.indices.index(file).await? {
-            Ok(movie) => self.build(file, &movie, key).await,
+        match self.library.indices.index(&files.file).await? {
+            Ok(movie) => self.build(files, &movie, key).await,
             // The file had an index when the response began.
             Err(_) => Err(ReadError::Changed.into()),
         }
     }
 
     /// The layout of a clip; the first of concurrent calls computes it.
-    async fn build(&self, file: &Arc<File>, movie: &Arc<Movie>, key: &Key) -> Result<Built, Error> {
+    async fn build(
+        &self,
+        files: &ClipFiles,
+        movie: &Arc<Movie>,
+        key: &Key,
+    ) -> Result<Built, Error> {
         let building = async {
-            let built = match self.compute(file, movie, &key.1).await? {
+            let built = match self.compute(files, movie, &key.1).await? {
                 Ok(layout) if !self.can_keep(&layout) => Err(ClipRefused::TooLong),
                 Err(ClipRefused::Read(error)) => return Err(error.into()),
                 built => built,
@@ -186,19 +205,54 @@ impl Clips {
     /// Computes a layout on a thread for computing, at a turn of the present client.
     async fn compute(
         &self,
-        file: &Arc<File>,
+        files: &ClipFiles,
         movie: &Arc<Movie>,
         clip: &Clip,
     ) -> Result<Result<Layout, ClipRefused>, Error> {
         self.computed.fetch_add(1, Ordering::Relaxed);
-        let (movie, clip) = (Arc::clone(movie), clip.clone());
+        let ClipFiles { file, index } = files;
+        let grid_ms = self.library.indices.grid_ms();
+        let walked = match (movie.mp4(), index) {
+            (None, None) => match walks::read(file, movie, clip, &self.memory).await? {
+                Ok(walked) => Some(walked),
+                Err(refused) => return Ok(Err(refused)),
+            },
+            _ => None,
+        };
+        let (movie, clip, index) = (Arc::clone(movie), clip.clone(), index.clone());
         let computing = file.compute(move |file| {
-            let layout = clip::select(&movie, &clip, &file.blocking_reader())?.layout(&movie);
+            let reader = file.blocking_reader();
+            let layout = match (walked, index) {
+                (Some(walked), _) => layout_of_walked(&movie, &clip, walked.segments()),
+                (None, Some(MovieIndex { file: index, media })) => {
+                    let index = index.blocking_reader();
+                    SplitMovie { index: &index, file: &reader, media }.clip(&movie, &clip, grid_ms)
+                }
+                (None, None) => {
+                    clip::select(&movie, &clip, &reader).map(|selection| selection.layout(&movie))
+                }
+            };
             // The layout is of this state of the file, or of none.
             file.check()?;
-            Ok(layout)
+            Ok::<_, ReadError>(layout)
         });
-        Ok(computing.await?)
+        Ok(computing.await??)
+    }
+}
+
+/// The clip of segments that were walked. The whole movie is around the unchanged file.
+fn layout_of_walked(
+    movie: &Movie,
+    clip: &Clip,
+    segments: &[WalkedSegment],
+) -> Result<Layout, ClipRefused> {
+    let mut selection = WalkedSelection::new(movie, clip);
+    for segment in segments {
+        selection.add(segment)?;
+    }
+    match clip::whole(movie).is_some_and(|whole| whole == *clip) {
+        true => selection.layout_around(clip::media_range(movie, clip)),
+        false => selection.layout(),
     }
 }
 

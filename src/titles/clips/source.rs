@@ -5,9 +5,9 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 
-use super::{Built, Clips, Key};
+use super::{Built, ClipFiles, Clips, Key};
 use crate::{
-    extent::{Charge, Extent, Extents, File, ReadError, Source, Totals, VirtualSource},
+    extent::{Charge, Extent, Extents, ReadError, Source, Totals, VirtualSource},
     package::clip::Layout,
     titles::Error,
 };
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct VirtualClip {
     clips: Arc<Clips>,
-    file: Arc<File>,
+    files: ClipFiles,
     key: Arc<Key>,
     totals: Totals,
     _charge: Charge,
@@ -26,12 +26,12 @@ pub(super) struct VirtualClip {
 impl VirtualClip {
     pub(super) fn new(
         clips: Arc<Clips>,
-        file: Arc<File>,
+        files: ClipFiles,
         key: Arc<Key>,
         layout: &Layout,
         charge: Charge,
     ) -> Self {
-        Self { clips, file, key, totals: layout.totals(), _charge: charge }
+        Self { clips, files, key, totals: layout.totals(), _charge: charge }
     }
 
     /// The layout, if the cache has it.
@@ -42,16 +42,16 @@ impl VirtualClip {
 
     /// The layout, computed again if the cache has evicted it.
     fn layout(&self) -> impl Future<Output = Result<Arc<Layout>, ReadError>> + use<> {
-        let (clips, file) = (Arc::clone(&self.clips), Arc::clone(&self.file));
+        let (clips, files) = (Arc::clone(&self.clips), self.files.clone());
         let (key, totals) = (Arc::clone(&self.key), self.totals);
         async move {
-            let built = clips.layout(&file, &key).await;
+            let built = clips.layout(&files, &key).await;
             check(built.map_err(read_error)?, &totals)
         }
     }
 
     fn source(&self) -> Arc<dyn Source> {
-        Arc::clone(&self.file) as _
+        Arc::clone(&self.files.file) as _
     }
 }
 

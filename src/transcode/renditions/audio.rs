@@ -65,21 +65,24 @@ pub(super) fn layout(channels: u32) -> &'static str {
     }
 }
 
-/// ffmpeg's arguments to encode a track of `input` into the file `output`. The output starts when the
-/// movie starts, with silence if the audio is late, so that it is in sync with the video of all
-/// renditions; gaps become silence, too. `movie` is the one with the track.
-pub fn arguments(input: &Path, movie: &Movie, track: &Track, output: &str) -> Vec<OsString> {
-    let channels = channels(track);
+/// The track in the file of its movie, as ffmpeg selects a stream.
+pub fn stream(movie: &Movie, track: &Track) -> String {
+    match movie.audio_place(track) {
+        Some(place) => format!("a:{place}"),
+        None => format!("i:{}", track.id),
+    }
+}
+
+/// ffmpeg's arguments to encode a [stream](stream()) of `input` into the file `output`, with so many channels. The
+/// output starts when the movie starts, with silence if the audio is late, so that it is in sync with the video of
+/// all renditions; gaps become silence, too.
+pub fn arguments(input: &Path, stream: &str, channels: u32, output: &str) -> Vec<OsString> {
     let layout = layout(channels);
     let mut arguments = Arguments::default();
     arguments.add("-threads", "1");
     arguments.flag("-copyts");
     arguments.input(input);
-    let stream = match movie.audio_place(track) {
-        Some(place) => format!("0:a:{place}"),
-        None => format!("0:i:{}", track.id),
-    };
-    arguments.add("-map", &stream);
+    arguments.add("-map", &format!("0:{stream}"));
     arguments.add("-map_metadata:g", "-1");
     arguments.add("-map_chapters", "-1");
     let filters = format!("aresample=async=1:first_pts=0,aformat=channel_layouts={layout}");

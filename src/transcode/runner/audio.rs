@@ -1,19 +1,26 @@
 //! Encodes an audio track that browsers do not play as AAC.
+//!
+//! Of a file ffmpeg reads the file. Of an object it gets the track's samples through a pipe, which needs no copy of the
+//! title, and reads no video where that is apart.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use tokio::task::spawn_blocking;
 
 use super::{
-    Failure, JobContext, JobRunner, Opened,
+    Failure, JobContext, JobRunner, Opened, piped,
     remux::check_movie,
     renditions::{as_millis, permille, report_progress},
 };
 use crate::{
-    movie::Track,
-    package::cues,
+    extent::ReadError,
+    movie::{Movie, Track},
+    package::{clip::Span, cues},
     transcode::{
-        ffmpeg::{self, Invocation, Limits, arguments::FILE},
+        ffmpeg::{
+            self, Input, Invocation, Limits,
+            arguments::{FILE, PIPE},
+        },
         renditions::audio,
     },
 };
@@ -26,14 +33,14 @@ const OVERHEAD_BYTES: u64 = 16 << 20;
 
 /// The maximum size of the AAC of a track.
 pub(super) fn bytes_max(title: &Opened, track: u32) -> Result<u64, Failure> {
-    let track = find_track(title, track)?;
+    let track = find_track(&title.movie, track)?;
     let bits_per_second = audio::bit_rate(audio::channels(track));
     let sample_bytes = duration_ms(track) / 1000 * bits_per_second / 8;
     Ok(sample_bytes.saturating_mul(2).saturating_add(OVERHEAD_BYTES))
 }
 
-fn find_track(title: &Opened, id: u32) -> Result<&Track, Failure> {
-    audio::encodable(&title.movie)
+fn find_track(movie: &Movie, id: u32) -> Result<&Track, Failure> {
+    audio::encodable(movie)
         .find(|track| track.id == id)
         .ok_or_else(|| Failure::permanent(format!("the title has no audio track {id} to encode")))
 }
@@ -53,10 +60,12 @@ impl JobRunner {
     ) -> Result<(), Failure> {
         let JobContext { progress, cancel } = context;
         let file_bytes = bytes_max(title, track)?;
-        let track = find_track(title, track)?;
+        let track = find_track(&title.movie, track)?;
+        let (name, input, stream) = self.audio_input(title, track, folder).await?;
+        let channels = audio::channels(track);
         let run = Invocation {
-            arguments: audio::arguments(FILE.as_ref(), &title.movie, track, AUDIO_FILE),
-            input: title.input(self, folder).await?,
+            arguments: audio::arguments(name.as_ref(), &stream, channels, AUDIO_FILE),
+            input,
             output_dir: folder.to_owned(),
             limits: Limits { file_bytes, ..self.limits() },
         };
@@ -69,4 +78,29 @@ impl JobRunner {
         let (output, grid_ms) = (folder.join(AUDIO_FILE), self.library.indices.grid_ms());
         spawn_blocking(move || check_movie(&output, grid_ms)).await.map_err(Failure::transient)?
     }
+
+    /// The input of the encoder with its name, and the stream of the track there.
+    async fn audio_input(
+        &self,
+        title: &Opened,
+        track: &Track,
+        folder: &Path,
+    ) -> Result<(&'static str, Input, String), Failure> {
+        if piped::is_needed(title)
+            && let Some(span) = read_track(title, track.id).await?
+        {
+            return Ok((PIPE, piped::input(&span, title)?, format!("i:{}", Span::TRACK)));
+        }
+        let stream = audio::stream(&title.movie, track);
+        Ok((FILE, title.input(self, folder).await?, stream))
+    }
+}
+
+/// All samples of a track, with the times of the title; `None` if they cannot be piped.
+async fn read_track(title: &Opened, id: u32) -> Result<Option<Span>, Failure> {
+    let movie = Arc::clone(&title.movie);
+    let read = title
+        .file
+        .run_in_pool(move |open| piped::read_span(find_track(&movie, id)?, 0..i64::MAX, open));
+    read.await.map_err(ReadError::from)?
 }

@@ -6,13 +6,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Failure, JobRunner, Opened};
+use super::{Failure, JobRunner, Opened, piped};
 use crate::{
-    extent::{ReadError, Source},
-    package::{
-        clip::{ClipRefused, Span},
-        stills,
-    },
+    extent::ReadError,
+    package::{clip::Span, stills},
     transcode::{
         ffmpeg::{
             Input,
@@ -44,13 +41,11 @@ impl JobRunner {
         folder: &Path,
     ) -> Result<ChunkInput, Failure> {
         // ffmpeg would read other times in another container than MP4.
-        let is_piped = title.file.changeable().is_none() || title.movie.mp4().is_none();
+        let is_piped = piped::is_needed(title) || title.movie.mp4().is_none();
         if is_piped && let Some(span) = read_span(title, plan, chunk, start).await? {
-            let source: Arc<dyn Source> = Arc::clone(&title.file) as _;
-            let extents = span.extents(&source).map_err(Failure::permanent)?;
             return Ok(ChunkInput {
                 name: PIPE,
-                input: Input::Extents(extents),
+                input: piped::input(&span, title)?,
                 plan: ChunkPlan { track: Span::TRACK, shift: span.shift, ..plan.clone() },
                 // It begins with the key frame.
                 chunk: Chunk { seek: None, seek_previous: None, ..chunk.clone() },
@@ -87,12 +82,7 @@ async fn read_span(
     let (movie, range) = (Arc::clone(&title.movie), from..chunk.end);
     let read = title.file.run_in_pool(move |open| {
         let track = stills::track(&movie).map_err(Failure::from)?;
-        match Span::new(track, range, &open.blocking_reader()) {
-            Ok(span) => Ok(span),
-            Err(ClipRefused::Read(error)) => Err(error.into()),
-            // Too many samples, since the title has few key frames: as a file.
-            Err(ClipRefused::TooLong | ClipRefused::Empty { .. }) => Ok(None),
-        }
+        piped::read_span(track, range, open)
     });
     read.await.map_err(ReadError::from)?
 }

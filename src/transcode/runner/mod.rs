@@ -4,7 +4,9 @@ mod audio;
 mod chunk_input;
 mod failure;
 mod images;
+mod index;
 mod local_copy;
+mod piped;
 mod remux;
 mod renditions;
 mod source_poster;
@@ -137,6 +139,7 @@ impl JobRunner {
             }
             Operation::Audio { track } => audio::bytes_max(&self.open(spec).await?, *track),
             Operation::Remux => self.remux_bytes(&self.open_source(spec).await?),
+            Operation::Index { .. } => Ok(index::BYTES_MAX),
         }
     }
 
@@ -149,6 +152,10 @@ impl JobRunner {
         folder: &Path,
         context: JobContext,
     ) -> Result<NextStep, Failure> {
+        if matches!(spec.operation, Operation::Index { .. }) {
+            // It runs no ffmpeg.
+            return self.run_operation(spec, folder, context).await;
+        }
         self.ffmpeg.check_if_broken(folder).await?;
         let cancel = context.cancel.clone();
         let result = self.run_operation(spec, folder, context).await;
@@ -171,6 +178,11 @@ impl JobRunner {
             Operation::Remux => {
                 let source = self.open_source(spec).await?;
                 self.remux(&source, folder, context).await?;
+                (source, NextStep::Publish)
+            }
+            Operation::Index { start, end } => {
+                let source = self.open_source(spec).await?;
+                self.write_index(&source, *start..*end, folder, context).await?;
                 (source, NextStep::Publish)
             }
             Operation::SourcePoster { width } => {

@@ -18,6 +18,9 @@ const PIECE_BYTES_MAX: u64 = BUFFER_BYTES as u64;
 /// A shorter read is joined with the bytes behind it.
 const JOINED_BELOW_BYTES: usize = 16 * 1024;
 
+/// The bytes after which the rest of a body is announced again.
+const ANNOUNCED_EVERY_BYTES: u64 = 512 * 1024;
+
 /// From this length on, in bytes, a range of a file is sent by the kernel. Each takes a frame of its own and
 /// two calls: 4 KiB are cheaper to copy.
 const FILE_MIN_BYTES: u64 = 8 * 1024;
@@ -31,6 +34,8 @@ pub(super) struct Pieces {
     taken: u64,
     /// All bytes that were taken.
     position: u64,
+    /// The position from which the rest is announced again.
+    announce_at: u64,
 }
 
 /// The next piece.
@@ -43,7 +48,7 @@ pub(super) enum NextPiece {
 
 impl Pieces {
     pub(super) fn new(extents: Extents) -> Self {
-        Self { extents, current: 0, taken: 0, position: 0 }
+        Self { extents, current: 0, taken: 0, position: 0, announce_at: 0 }
     }
 
     /// The number of bytes that were not taken yet.
@@ -140,12 +145,13 @@ impl Pieces {
         let (source, mut range) = self.range().expect("there are bytes left");
         range.end = range.end.min(range.start.saturating_add(max));
         let max = range.end - range.start;
+        let is_in_memory = source.as_gathered().is_some();
         let Some(bytes) = source.read_now(range)? else {
             return Ok(None);
         };
         let length = bytes.len() as u64;
         self.take(length, max)?;
-        Ok(Some((bytes, length)))
+        Ok(Some((bytes, if is_in_memory { 0 } else { length })))
     }
 
     /// Starts to read the next piece in the disk pool.
@@ -182,6 +188,23 @@ impl Pieces {
         (self.taken, self.position) = (self.taken + bytes, self.position + bytes);
         if self.extents.get(self.current).is_none_or(|extent| extent.len() <= self.taken) {
             (self.current, self.taken) = (self.current + 1, 0);
+        }
+        if self.position >= self.announce_at {
+            self.announce_rest();
+            self.announce_at = self.position + ANNOUNCED_EVERY_BYTES;
+        }
+    }
+
+    /// Announces the rest of the body, if it is of an object, whose bytes are then fetched ahead as far as the
+    /// bucket's own setting allows. The last extent is nearly always of the same object.
+    fn announce_rest(&self) {
+        let (Some(Extent::Source { source, range }), Some(Extent::Source { range: last, .. })) =
+            (self.extents.get(self.current), self.extents.last())
+        else {
+            return;
+        };
+        if let Some(file) = source.as_file().filter(|file| file.changeable().is_none()) {
+            file.expect(&(range.start + self.taken..last.end));
         }
     }
 }

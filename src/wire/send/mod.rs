@@ -3,7 +3,7 @@
 //! - A long range of a file: sendfile(2), a window at a time, from the page cache.
 //! - Short ranges of one file among other short extents: one sendmsg(2) of slices of a mapping, which this
 //!   process never reads.
-//! - Bytes in memory: send(2).
+//! - Bytes in memory: send(2). Gathered bytes of a file, too, while the file still has them.
 //! - A virtual source: the extents of one window after the other (`windows`).
 //! - A file that must not be sent by reference (on a network file system, or changed a moment ago), or that
 //!   cannot be read into the page cache: read in pieces by the disk pool, and copied.
@@ -39,7 +39,9 @@ use super::{
     socket::Socket,
 };
 use crate::{
-    extent::{Extent, Extents, File, ReadError, Source},
+    extent::{
+        Charge, Exhausted, Extent, Extents, File, Gathered, ReadError, ResponseMemory, Source,
+    },
     sys::net::{self, Slice},
     telemetry::SentBy,
 };
@@ -71,8 +73,10 @@ pub(super) struct ResponseSender {
     memory: Bytes,
     /// What `memory` is of the body; `None` for the head.
     memory_is: Option<SentBy>,
-    /// Whether `memory` is a buffer of the pool, which must not wait for a client.
-    is_pooled: bool,
+    /// What keeps `memory`.
+    hold: Hold,
+    /// Whether `memory` waits for the client.
+    waits_for_client: bool,
     /// The extents, with one window of a virtual source in place of its front.
     extents: Extents,
     windows: WindowFinder,
@@ -95,6 +99,18 @@ pub(super) struct ResponseSender {
     mapping: Option<(Arc<dyn Source>, FileMapping)>,
 }
 
+/// What keeps the bytes in memory.
+enum Hold {
+    /// The response itself: its head, an extent in memory.
+    Response,
+    /// A buffer of the pool, which must not wait for a client.
+    Pool,
+    /// A copy of such a buffer, within the memory of responses.
+    Charged { _charge: Charge },
+    /// A copy for the time of a wait that is not the client's.
+    Uncharged,
+}
+
 impl ResponseSender {
     /// A sender of these extents, in windows of `window_bytes`. `is_checked`: their files were checked in
     /// this turn of the event loop.
@@ -102,7 +118,8 @@ impl ResponseSender {
         Self {
             memory: head,
             memory_is: None,
-            is_pooled: false,
+            hold: Hold::Response,
+            waits_for_client: false,
             extents,
             windows: WindowFinder::default(),
             current: 0,
@@ -127,6 +144,7 @@ impl ResponseSender {
         observer: &mut impl ResponseObserver,
     ) -> Poll<Result<(), SendError>> {
         self.cork(socket);
+        self.waits_for_client = false;
         let polled = self.poll_turn(cx, socket, io_thread, observer);
         // The kernel holds a short packet of a corked socket back for 200 ms: a disk may take longer.
         if self.is_corked && (polled.is_ready() || self.waits_for_disk()) {
@@ -136,11 +154,35 @@ impl ResponseSender {
         if polled.is_pending() {
             self.is_checked = false;
             self.is_long = true;
-            if std::mem::take(&mut self.is_pooled) {
-                self.memory = Bytes::copy_from_slice(&self.memory);
-            }
+            self.release_buffer(&io_thread.response_memory);
         }
         polled
+    }
+
+    /// Releases the buffer of a copied piece that could not be sent. A slow client keeps a copy if the memory of
+    /// responses has room for it, else the bytes are read again later.
+    fn release_buffer(&mut self, memory: &ResponseMemory) {
+        if !matches!(self.hold, Hold::Pool | Hold::Uncharged) {
+            return;
+        }
+        self.hold = match memory.charge_dispensable(self.memory.len() as u64) {
+            Ok(charge) => Hold::Charged { _charge: charge },
+            Err(Exhausted) if self.waits_for_client => return self.rewind(),
+            Err(Exhausted) => Hold::Uncharged,
+        };
+        self.memory = Bytes::copy_from_slice(&self.memory);
+    }
+
+    /// Steps back to the first byte of a copied piece that was not sent.
+    fn rewind(&mut self) {
+        let unsent = self.memory.len() as u64;
+        if self.sent == 0 {
+            // It was the end of its extent.
+            self.current = self.current.saturating_sub(1);
+            self.sent = self.extents.get(self.current).map_or(0, Extent::len);
+        }
+        self.sent = self.sent.saturating_sub(unsent);
+        (self.memory, self.hold, self.copying) = (Bytes::new(), Hold::Response, None);
     }
 
     /// Corks the socket if the response has several extents and is long, or has many.
@@ -171,6 +213,10 @@ impl ResponseSender {
         let turn_bytes_max = self.turn_bytes_max(socket);
         let mut turn_bytes = 0;
         while turn_bytes < turn_bytes_max {
+            if matches!(self.hold, Hold::Pool | Hold::Uncharged) && self.is_at_virtual() {
+                // A window takes the place of the extents before it, to which the copied piece belongs.
+                ready!(self.poll_memory(cx, socket, observer, true))?;
+            }
             if self.copying.is_none()
                 && !self.cannot_map
                 && let Some(batch) = GatherBatch::find(&self.extents, self.current, self.sent)
@@ -188,6 +234,12 @@ impl ResponseSender {
                     }
                     let source = Arc::clone(source);
                     let window = self.next_window(range);
+                    if let Some(gathered) = source.as_gathered().filter(|g| g.file().is_sendable())
+                    {
+                        turn_bytes +=
+                            ready!(self.poll_gathered(cx, socket, observer, gathered, window))?;
+                        continue;
+                    }
                     match source.as_file().filter(|file| file.is_sendable()) {
                         Some(file) => {
                             let part = window.clone();
@@ -233,6 +285,12 @@ impl ResponseSender {
         Poll::Pending
     }
 
+    /// Whether the next bytes are those of a virtual source.
+    fn is_at_virtual(&self) -> bool {
+        let current = self.extents.get(self.current).filter(|_| self.copying.is_none());
+        matches!(current, Some(Extent::Source { source, .. }) if source.as_virtual().is_some())
+    }
+
     fn turn_bytes_max(&self, socket: &Socket) -> u64 {
         match socket.has_had_a_turn {
             true => self.window_bytes,
@@ -274,7 +332,9 @@ impl ResponseSender {
         more: bool,
     ) -> Poll<Result<(), SendError>> {
         while !self.memory.is_empty() {
-            let written = ready!(socket.poll_write_bytes(cx, &self.memory, more));
+            let polled = socket.poll_write_bytes(cx, &self.memory, more);
+            self.waits_for_client = polled.is_pending();
+            let written = ready!(polled);
             self.advance_memory(written.map_err(SendError::Client)?, observer);
         }
         Poll::Ready(Ok(()))
@@ -288,7 +348,7 @@ impl ResponseSender {
         self.memory.advance(bytes);
         if self.memory.is_empty() {
             // Release the buffer.
-            (self.memory, self.is_pooled) = (Bytes::new(), false);
+            (self.memory, self.hold) = (Bytes::new(), Hold::Response);
         }
     }
 
@@ -387,6 +447,7 @@ impl ResponseSender {
         };
         let polled = socket.poll_write(cx, wanted, send);
         drop(slices);
+        self.waits_for_client = polled.is_pending();
         // An object's shelf may be another one later, with other bytes present.
         if file.changeable().is_some() {
             self.mapping = Some((Arc::clone(&batch.source), mapping));
@@ -403,6 +464,35 @@ impl ResponseSender {
         let sent = written - from_memory;
         self.is_long |= sent < batch.bytes;
         observer.sent(sent, SentBy::Gathered);
+        if sent > 0 {
+            self.advance(sent, file).map_err(SendError::Source)?;
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Sends the bytes in memory and gathered bytes of a file, or the first part of both.
+    fn poll_gathered(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket,
+        observer: &mut impl ResponseObserver,
+        gathered: &Gathered,
+        window: Range<u64>,
+    ) -> Poll<Result<u64, SendError>> {
+        let file = gathered.file();
+        self.check(file)?;
+        let part = gathered.part(&window).map_err(SendError::Source)?;
+        let end = self.sent + part.len() as u64;
+        let is_cut = self.extents.get(self.current).is_some_and(|extent| extent.len() > end);
+        let more = is_cut || self.extents.get(self.current + 1).is_some();
+        let slices = [Slice::Memory(&self.memory), Slice::Memory(&part)];
+        let wanted = self.memory.len() + part.len();
+        let written = socket.poll_write(cx, wanted, |fd| net::send_slices(fd, &slices, more));
+        let written = ready!(written).map_err(SendError::Client)?;
+        let from_memory = written.min(self.memory.len());
+        self.advance_memory(from_memory, observer);
+        let sent = (written - from_memory) as u64;
+        observer.sent(sent, SentBy::Memory);
         if sent > 0 {
             self.advance(sent, file).map_err(SendError::Source)?;
         }
@@ -487,7 +577,8 @@ impl ResponseSender {
             return Poll::Ready(Ok(0));
         };
         let length = piece.len() as u64;
-        (self.memory, self.memory_is, self.is_pooled) = (piece, Some(SentBy::Copied), true);
+        (self.memory, self.memory_is) = (piece, Some(SentBy::Copied));
+        self.hold = Hold::Pool;
         self.sent += length;
         if self.extents.get(self.current).is_some_and(|extent| extent.len() <= self.sent) {
             (self.current, self.sent, self.copying) = (self.current + 1, 0, None);

@@ -54,7 +54,7 @@ impl Setup {
 
 #[test]
 fn a_herd_at_a_cold_segment_is_one_request_also_if_its_first_byte_takes_seven_seconds() {
-    const CLIENTS: usize = 300;
+    const CLIENTS: usize = 1000;
     for latency in [Duration::from_millis(30), Duration::from_secs(7)] {
         let patient = "bucket_deadline_ms = 30000\n";
         let cold = Setup::new(Bucket::new(), Film::new(8, 6_000).bytes, patient);

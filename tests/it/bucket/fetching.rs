@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 use futures::future::join_all;
 use headwater::extent::bucket::{
-    BucketSettings, CHUNK_BYTES, FetchError, FetchSettings, Fetcher, Need, Opened, Outage, Sink,
-    UNIT_BYTES,
+    BucketSettings, CHUNK_BYTES, Ends, FetchError, FetchSettings, Fetcher, Need, Opened, Outage,
+    Sink, UNIT_BYTES,
 };
 use tokio::{
     io::copy_bidirectional,
@@ -111,7 +111,7 @@ async fn read(fetcher: &Arc<Fetcher>, key: &str) -> Result<(Opened, Vec<u8>), Fe
     let sink = Arc::new(Mutex::new(None));
     let made = Arc::clone(&sink);
     let object = fetcher
-        .open(key, None, move |object| {
+        .open(key, Ends::Both, move |object| {
             let memory = Memory::new(object.size as usize);
             *made.lock().unwrap() = Some(Arc::clone(&memory));
             memory
@@ -182,7 +182,8 @@ async fn a_replaced_object_is_never_mixed_and_a_version_is_read_to_its_end() {
         bucket.put("a.mp4", &old);
         let sink = Memory::new(old.len());
         let for_open = Arc::clone(&sink);
-        let object = fetcher.open("a.mp4", None, move |_| for_open).await.expect("it is there");
+        let object =
+            fetcher.open("a.mp4", Ends::Both, move |_| for_open).await.expect("it is there");
         assert_eq!(object.version_id.is_some(), keeps_versions);
         bucket.put("a.mp4", &new);
         let fetched = fetcher.fetch_all(&object, 0..object.size, &sink).await;
@@ -204,7 +205,7 @@ async fn a_server_that_ignores_preconditions_and_splices_versions_is_found_out()
     bucket.put("a.mp4", &old);
     let sink = Memory::new(old.len());
     let for_open = Arc::clone(&sink);
-    let object = fetcher.open("a.mp4", None, move |_| for_open).await.expect("it is there");
+    let object = fetcher.open("a.mp4", Ends::Both, move |_| for_open).await.expect("it is there");
     fetcher.fetch_all(&object, 0..1, &sink).await.expect("it is there");
     proxy.set(Faults { ignores_preconditions: true, ..Faults::default() });
     bucket.put("a.mp4", &new);

@@ -7,6 +7,7 @@ use crate::support::{
     bucket_serving::{BucketServing, Film, serve_bucket_with},
     client::{Client, head},
     fault_proxy::{FaultProxy, Faults, Operation, Passed},
+    http2,
     streams::{Streams, fetch},
     wait::until,
 };
@@ -132,6 +133,22 @@ fn a_file_in_order_is_read_ahead_as_far_as_the_configuration_says() {
         until("enough is read", || setup.proxy.is_idle() && bytes() >= mib.start() << 20);
         let bytes = bytes();
         println!("{ahead_mib} MiB ahead of a client who does not read: {bytes} bytes");
+        assert!(bytes <= mib.end() << 20, "{bytes}");
+    }
+}
+
+#[test]
+fn a_file_over_http2_is_read_ahead_as_far_as_the_configuration_says() {
+    for (ahead_mib, mib) in [(0, 2..=3), (4, 5..=8)] {
+        let setup = Setup::new(Film::new(8, 20_000), &format!("bucket_ahead_mib = {ahead_mib}\n"));
+        // Its window takes less than a MiB, and stays closed.
+        let client = http2::Client::connect(setup.serving.address);
+        let response = client.begin("GET", "http://localhost/media/film.mp4", &[]);
+        assert_eq!(response.as_ref().expect("a head").head.status, 200);
+        let bytes = || setup.proxy.bytes();
+        until("enough is read", || setup.proxy.is_idle() && bytes() >= mib.start() << 20);
+        let bytes = bytes();
+        println!("{ahead_mib} MiB ahead of a client of HTTP/2: {bytes} bytes");
         assert!(bytes <= mib.end() << 20, "{bytes}");
     }
 }

@@ -1,6 +1,8 @@
 //! What `/api/status` and the banner say of buckets.
 
-use serde_json::Value;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use crate::support::{
     bucket::Bucket,
@@ -8,6 +10,7 @@ use crate::support::{
     folder::{Folder, pattern},
     program::Program,
     server::{Serving, serve_with},
+    wait::{block_on, until_slowly},
 };
 
 /// Why the only bucket is not available, and its cache.
@@ -37,6 +40,45 @@ fn the_status_says_why_a_bucket_is_not_available() {
     assert_eq!(status(&serving).0, Value::Null);
     let folders = serve_with(&[folder.path("")], "");
     assert_eq!(status(&folders), (Value::Null, Value::Null));
+}
+
+#[test]
+fn the_bucket_of_artifacts_is_in_the_status_and_the_metrics() {
+    let (titles, made) = (Bucket::new(), Bucket::new());
+    made.put("made/artifacts/key/1/poster.jpg", pattern(1000));
+    let proxy = FaultProxy::start(titles.address);
+    let folder = Folder::new();
+    let root = titles.root(&folder, &proxy.endpoint());
+    let artifacts = format!("artifacts = \"s3://{}/made\"", made.name);
+    proxy.set(Faults { status: Some(403), ..Faults::default() });
+    let serving = serve_with(&[], &format!("index_titles = false\n{artifacts}\n{root}"));
+    let status = || {
+        let text = serving.get("/api/status", &[]).body;
+        serde_json::from_slice::<Value>(&text).expect("JSON")["artifacts"].clone()
+    };
+    assert_eq!(status()["error"], "the bucket or the database has not responded yet");
+    proxy.set(Faults::default());
+    until_slowly("the artifacts are in use", || status() == json!({ "error": null }));
+    let read = || {
+        let place = serving.site().artifacts_bucket().expect("a bucket");
+        block_on(place.open_file(Path::new("key/1/poster.jpg")))
+    };
+    let requests = |outcome: &str| {
+        let labels = format!("root=\"\",holds=\"artifacts\",op=\"get\",outcome=\"{outcome}\"");
+        serving.metric(&format!("headwater_bucket_requests_total{{{labels}}}"))
+    };
+    proxy.set(Faults { status: Some(403), ..Faults::default() });
+    read().expect_err("the bucket refuses it");
+    assert!(requests("refused") > 0);
+    assert_eq!(status()["error"], "the bucket refuses the credentials: status 403");
+    // It is noticed without a request for an artifact.
+    proxy.set(Faults::default());
+    until_slowly("the bucket is back", || status() == json!({ "error": null }));
+    read().expect("the bucket is back");
+    until_slowly("the request has ended", || requests("ok") > 0);
+    let folders = serve_with(&[folder.path("")], "");
+    let text = folders.get("/api/status", &[]).body;
+    assert_eq!(serde_json::from_slice::<Value>(&text).expect("JSON")["artifacts"], Value::Null);
 }
 
 #[test]

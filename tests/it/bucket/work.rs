@@ -24,6 +24,7 @@ use crate::support::{
     deployment::{Deployment, TITLES, post_job, postgres, request_rendition},
     fault_proxy::{FaultProxy, Operation},
     ffmpeg,
+    manifests::{self, Attributes},
     processes::Worker,
     program::{Program, command},
     wait::{until, until_slowly},
@@ -203,11 +204,11 @@ fn two_workers_together_read_a_film_once_and_two_origins_send_the_same() {
     let film = fs::read(&path).expect("a film");
     fleet.titles.put("film.mp4", &film);
     let folder = &fleet.deployment.folder;
-    let (one, remuxed) = (folder.path("library").join(TITLES[0]), folder.path("other.mkv"));
+    let (one, remuxed) = (folder.path("library").join(TITLES[0]), folder.path("other.flv"));
     let text = |path: &Path| path.to_str().expect("text").to_owned();
     let remux = ffmpeg::run(&["-i", &text(&one), "-c", "copy", "-y", &text(&remuxed)]);
     remux.expect("a movie");
-    fleet.titles.put("other.mkv", fs::read(remuxed).expect("a film"));
+    fleet.titles.put("other.flv", fs::read(remuxed).expect("a film"));
     let origins = ["origin-1", "origin-2"].map(|name| fleet.serve(name));
     let proxy = FaultProxy::start(fleet.titles.address);
     let _workers = ["worker-1", "worker-2"].map(|name| fleet.worker(name, &proxy.endpoint()));
@@ -234,7 +235,7 @@ fn two_workers_together_read_a_film_once_and_two_origins_send_the_same() {
         targets.push(format!("/v/film.mp4/{view}"));
     }
     // Needs a copy for ffmpeg, and is a movie in the bucket of artifacts.
-    targets.push("/v/other.mkv/play.mp4".to_owned());
+    targets.push("/v/other.flv/play.mp4".to_owned());
     for target in &targets {
         let [one, other] = origins.each_ref().map(|origin| fetch(origin, target));
         assert!(one.0.is_some() && one == other, "{target}");
@@ -248,6 +249,80 @@ fn two_workers_together_read_a_film_once_and_two_origins_send_the_same() {
         let left = |folder: &Path| fs::read_dir(folder).into_iter().flatten().count();
         assert_eq!((left(&folder), left(&in_progress)), (1, 0), "{name}");
     }
+}
+
+#[test]
+fn an_image_in_the_bucket_of_artifacts_is_one_request() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let made = Bucket::new();
+    let fleet = Fleet::with_artifacts_in(&made);
+    let origin = fleet.serve("origin");
+    let _worker = fleet.worker("worker", &fleet.titles.endpoint());
+    let target = format!("/v/{}/poster.jpg?width=320", TITLES[0]);
+    let poster = fetch(&origin, &target);
+    let proxy = FaultProxy::start(fleet.titles.address);
+    let other = Program::serve(&fleet.arguments("other", &proxy.endpoint()), &SETTINGS);
+    assert!(fetch(&other, &target) == poster);
+    let object = format!("/{}/made/artifacts/", made.name);
+    let reads = proxy.passed().into_iter().filter(|passed| passed.target.starts_with(&object));
+    let reads: Vec<_> = reads.map(|passed| (passed.operation, passed.range)).collect();
+    assert_eq!(reads.len(), 1, "{reads:?}");
+}
+
+/// The segments of the AAC of a title, with their init segment.
+fn aac(program: &Program, title: &str) -> Vec<Vec<u8>> {
+    let url = format!("/v/{title}/index.m3u8");
+    let mut aac = None;
+    until_slowly("there is AAC", || {
+        let playlist = manifests::multivariant(&url, &fetch(program, &url).1);
+        let has_aac = |of: &&(String, Attributes)| of.1["CODECS"].contains("mp4a.40.2");
+        let group = playlist.variants.iter().find(has_aac).map(|(_, variant)| &variant["AUDIO"]);
+        let mut renditions = playlist.renditions.iter();
+        aac = group
+            .and_then(|group| renditions.find(|rendition| rendition["GROUP-ID"] == *group))
+            .cloned();
+        aac.is_some()
+    });
+    let url = &aac.expect("it is there")["URI"];
+    let playlist = manifests::playlist(url, &fetch(program, url).1);
+    let segments = playlist.segments.iter().map(|segment| &segment.url);
+    [&playlist.init].into_iter().chain(segments).map(|url| fetch(program, url).1).collect()
+}
+
+#[test]
+fn aac_of_an_object_is_that_of_a_file_and_needs_no_copy() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let fleet = Fleet::new(|deployment| deployment.folder.path("artifacts").display().to_string());
+    let folder = &fleet.deployment.folder;
+    let path = folder.path("films/film.mp4");
+    fs::create_dir(folder.path("films")).expect("a folder");
+    // All audio is behind the video, so that a copy would read much more.
+    let video = "testsrc2=size=640x360:rate=24:duration=3,noise=alls=90:allf=t";
+    let tone = "sine=frequency=440:sample_rate=48000:duration=4";
+    let inputs = format!("-f lavfi -i {video} -itsoffset 4 -f lavfi -i {tone}");
+    let codecs = "-c:v libx264 -preset ultrafast -crf 10 -pix_fmt yuv420p -g 24 -c:a ac3 -ac 2 -y";
+    let arguments = format!("{inputs} {codecs}");
+    let arguments: Vec<_> = arguments.split_whitespace().collect();
+    let output = [path.to_str().expect("text")];
+    ffmpeg::run(&[&arguments[..], &output].concat()).expect("a movie");
+    let film = fs::read(&path).expect("a film");
+    fleet.titles.put("film.mp4", &film);
+    let origin = fleet.serve("origin");
+    let proxy = FaultProxy::start(fleet.titles.address);
+    let _worker = fleet.worker("worker", &proxy.endpoint());
+    let of_object = aac(&origin, "film.mp4");
+    let read = proxy.bytes();
+    eprintln!("the worker read {read} of {} bytes", film.len());
+    assert!(film.len() > 10 << 20 && read < film.len() / 2, "{read} of {}", film.len());
+    let data = folder.path("of-files").display().to_string();
+    let films = folder.path("films").display().to_string();
+    let of_files = Program::serve(&["--data", &data, &films], &[("HEADWATER_SEGMENT_MS", "2000")]);
+    assert!(of_object == aac(&of_files, "film.mp4"));
+    assert!(of_object.len() > 3, "{}", of_object.len());
 }
 
 fn bucket_settings(bucket: &Bucket, fleet: &Fleet) -> BucketSettings {

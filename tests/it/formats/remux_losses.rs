@@ -72,7 +72,7 @@ title=Zwei & mehr
 ";
 
 #[test]
-fn subtitles_of_matroska_stay_whole_with_their_flags_and_names() {
+fn subtitles_of_matroska_stay_whole_in_a_remux_and_in_place() {
     if !ffmpeg::is_installed() {
         return;
     }
@@ -83,15 +83,33 @@ fn subtitles_of_matroska_stay_whole_with_their_flags_and_names() {
     let srt = folder.put("texts/b.srt", srt).display().to_string();
     let empty = folder.put("texts/c.srt", "1\n00:00:01,000 --> 00:00:02,000\n \n");
     // FLAC has no priming, for which ffmpeg would shift all times of the file.
-    let how = format!(
-        "{VIDEO} {TONE} -i {ass} -i {srt} -i {} -map 0 -map 1 -map 2 -map 3 -map 4 {AVC} -c:a flac -c:s copy -metadata:s:s:0 language=ger -metadata:s:s:0 title=Voll \
+    let how = |codec: &str| {
+        format!(
+            "{VIDEO} {TONE} -i {ass} -i {srt} -i {} -map 0 -map 1 -map 2 -map 3 -map 4 {codec} -c:a flac -c:s copy -metadata:s:s:0 language=ger -metadata:s:s:0 title=Voll \
          -metadata:s:s:1 language=eng -disposition:s:0 0 -disposition:s:1 default+forced \
          -disposition:s:2 0 -metadata:s:s:2 title=Leer",
-        empty.display()
-    );
-    make(&folder, "film.mkv", &how);
+            empty.display()
+        )
+    };
+    make(&folder, "film.mkv", &how(AVC));
+    // Matroska with this codec does not play in place.
+    make(&folder, "copied.mkv", &how("-c:v mpeg4 -g 50"));
     let made = MadeTitles::serve(folder, &[]);
-    let playlist = made.settled("film.mkv");
+    for title in ["film.mkv", "copied.mkv"] {
+        has_whole_subtitles(&made, title);
+    }
+    assert!(made.inspect("film.mkv")["remux"].is_null());
+    let report = made.inspect("copied.mkv");
+    assert_eq!(report["remux"]["texts"], 2, "{report}");
+    let said = sentences(&report);
+    assert!(said.contains(&"Its 2 subtitles are WebVTT beside the movie."), "{said:?}");
+    let lost = "Not in the remuxed movie: Leer: these subtitles are empty.";
+    assert!(said.contains(&lost), "{said:?}");
+}
+
+/// The subtitles of a title are complete, and none of them is empty.
+fn has_whole_subtitles(made: &MadeTitles, title: &str) {
+    let playlist = made.settled(title);
     let texts = members(&playlist, "SUBTITLES");
     let flags: Vec<_> = texts
         .iter()
@@ -106,7 +124,7 @@ fn subtitles_of_matroska_stay_whole_with_their_flags_and_names() {
             [Some("en"), Some("English (forced)"), Some("YES"), Some("YES")],
         ]
     );
-    let [german, english] = &subtitles(&made, "film.mkv")[..] else { panic!("two") };
+    let [german, english] = &subtitles(made, title)[..] else { panic!("two") };
     let guten = "00:00:01.000 --> 00:00:03.000\n<i>Guten</i> Tag\nzweite Zeile";
     assert!(german.contains(guten), "{german}");
     assert!(german.contains("00:00:02.000 --> 00:00:05.000 line:0\nEin Schild"), "{german}");
@@ -116,12 +134,6 @@ fn subtitles_of_matroska_stay_whole_with_their_flags_and_names() {
     // Each segment has the cues of its time.
     let media = text(&made.program.get(&texts[0]["URI"], &[]));
     assert!(media.contains("#EXT-X-ENDLIST"), "{media}");
-    let report = made.inspect("film.mkv");
-    assert_eq!(report["remux"]["texts"], 2, "{report}");
-    let said = sentences(&report);
-    assert!(said.contains(&"Its 2 subtitles are WebVTT beside the movie."), "{said:?}");
-    let lost = "Not in the remuxed movie: Leer: these subtitles are empty.";
-    assert!(said.contains(&lost), "{said:?}");
 }
 
 #[test]

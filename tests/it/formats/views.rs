@@ -74,7 +74,8 @@ fn kinds() -> Vec<Kind> {
         one("silent.mp4", &[VIDEO, AVC]),
         one("fragmented.mp4", &[VIDEO, TONE, AVC, AAC, "-movflags frag_keyframe+empty_moov"]),
         one("quicktime.mov", &[VIDEO, TONE, CHAPTERS, AVC, AAC]),
-        one("remuxed.mkv", &[VIDEO, TONE, AVC, AAC]),
+        one("in-place.mkv", &[VIDEO, TONE, AVC, AAC]),
+        one("remuxed.flv", &[VIDEO, TONE, AVC, AAC, "-ar 44100"]),
         Kind { has_video: false, ..one("audio.m4a", &[TONE, AAC]) },
         Kind {
             title: "film.set",

@@ -434,7 +434,8 @@ fn audio_that_browsers_cannot_decode_becomes_aac_and_stays_in_sync() {
     assert!(audio::is_encodable(track));
     let output = folder.path("audio.mp4");
     let output = output.to_str().expect("text");
-    let arguments = audio::arguments(&movie_file.path, &movie_file.movie, track, output);
+    let stream = audio::stream(&movie_file.movie, track);
+    let arguments = audio::arguments(&movie_file.path, &stream, audio::channels(track), output);
     let arguments: Vec<_> =
         arguments.iter().map(|argument| argument.to_str().expect("text")).collect();
     ffmpeg::run(&[&["-y"], &arguments[..]].concat()).expect("audio");

@@ -114,14 +114,15 @@ fn samples(input: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn play_mp4_of_matroska_is_a_remux_that_touches_no_sample() {
+fn matroska_plays_at_once_without_touching_a_sample() {
     if !ffmpeg::is_installed() {
         return;
     }
     let folder = Folder::new();
     let source = make(&folder, "film.mkv", &format!("{AVC} -c:a aac"));
     let program = serve(&folder);
-    let movie = after_remux(&program, "/v/film.mkv/play.mp4");
+    let movie = program.get("/v/film.mkv/play.mp4", &[]);
+    assert_eq!(movie.status, 200);
     assert_eq!(movie.field("content-type"), Some("video/mp4"));
     plays(&program, "film.mkv");
     let (ours, theirs) =
@@ -175,7 +176,8 @@ fn a_remuxed_title_has_renditions_and_the_subtitles_of_its_file() {
     let folder = Folder::new();
     let text = folder.put("text.srt", "1\n00:00:01,000 --> 00:00:02,000\nHello\n");
     let text = format!("-i {} -map 0 -map 1 -map 2 -c:s srt", text.display());
-    make(&folder, "film.mkv", &format!("{text} {AVC} -c:a aac"));
+    // Matroska with this codec does not play in place.
+    make(&folder, "film.mkv", &format!("{text} -c:v mpeg4 -g 50 -c:a aac"));
     let program = serve(&folder);
     let job_request = r#"{"kind":"rendition","title":"film.mkv","height":54,"codec":"h264"}"#;
     let post_job = |status| {
@@ -264,10 +266,10 @@ fn a_folder_that_is_swapped_for_a_link_never_leads_ffmpeg_out_of_the_library() {
     for name in ["library/films", "outside/films"] {
         fs::create_dir_all(folder.path(name)).expect("a folder");
     }
-    let inside = make(&folder, "inside.mkv", &format!("{AVC} -c:a aac -t 2"));
-    let outside = make(&folder, "outside.mkv", &format!("{AVC} -c:a aac -t 3"));
+    let inside = make(&folder, "inside.flv", &format!("{AVC} -c:a aac -t 2"));
+    let outside = make(&folder, "outside.flv", &format!("{AVC} -c:a aac -t 3"));
     for number in 0..TITLES {
-        let name = format!("films/{number}.mkv");
+        let name = format!("films/{number}.flv");
         fs::copy(&inside, folder.path("library").join(&name)).expect("a copy");
         fs::copy(&outside, folder.path("outside").join(&name)).expect("a copy");
     }
@@ -289,7 +291,7 @@ fn a_folder_that_is_swapped_for_a_link_never_leads_ffmpeg_out_of_the_library() {
             }
         });
         let remuxes = |number: &usize| {
-            let title = format!("films/{number}.mkv");
+            let title = format!("films/{number}.flv");
             let request =
                 json::post("/api/jobs", &format!(r#"{{"kind":"remux","title":"{title}"}}"#));
             let mut response = None;
@@ -320,7 +322,7 @@ fn a_folder_that_is_swapped_for_a_link_never_leads_ffmpeg_out_of_the_library() {
     assert!(!ended.is_empty(), "no title was remuxed");
     let expected = samples(inside.to_str().expect("text"));
     for number in &ended {
-        let target = format!("/v/films/{number}.mkv/play.mp4");
+        let target = format!("/v/films/{number}.flv/play.mp4");
         until_slowly("the title is found", || program.get(&target, &[]).status == 200);
         assert!(samples(&url(&program, &target)) == expected, "{target} is another film");
     }

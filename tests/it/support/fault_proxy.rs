@@ -79,6 +79,8 @@ pub struct Passed {
     pub status: u16,
     /// The bytes of the body that were sent so far.
     pub bytes: usize,
+    /// Whether its first byte was made to come late.
+    pub is_late: bool,
 }
 
 impl Passed {
@@ -242,6 +244,7 @@ impl Shared {
                 round_trip,
                 status,
                 bytes,
+                is_late: false,
             });
             state.most_open = state.most_open.max(open);
             let applies = state.faults.only.is_none_or(|only| only == operation);
@@ -255,6 +258,9 @@ impl Shared {
         thread::sleep(faults.latency);
         let is_chosen = |percent, salt| scatter(number as u64 ^ salt) % 100 < percent;
         if is_chosen(faults.late_percent, 1 << 32) {
+            if let Some(passed) = self.lock().passed.get_mut(number) {
+                passed.is_late = true;
+            }
             thread::sleep(faults.late);
         }
         let unavailable = is_chosen(faults.unavailable_percent, 1 << 33).then_some(503);
@@ -389,63 +395,4 @@ fn scatter(number: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
-}
-
-#[test]
-fn the_fault_proxy_passes_on_and_fails_on_demand() {
-    use crate::support::{
-        bucket::{AUTHORIZATION, Bucket},
-        client::{Client, Incomplete, Response, head},
-    };
-    let bucket = Bucket::new();
-    bucket.put("a", "0123456789");
-    let proxy = FaultProxy::start(bucket.address);
-    let target = format!("/{}/a", bucket.name);
-    let get = |faults: Faults, fields: &[&str]| -> Result<Response, Incomplete> {
-        proxy.set(faults);
-        let mut client = Client::connect(proxy.address);
-        client.send(head("GET", &target, &[&[AUTHORIZATION], fields].concat()));
-        client.read("GET")
-    };
-    let body = |faults, fields: &[&str]| get(faults, fields).expect("whole").body;
-    let range = "Range: bytes=2-4";
-    assert_eq!(body(Faults::default(), &[range]), b"234");
-    assert_eq!(body(Faults { ignores_range: true, ..Faults::default() }, &[range]), b"0123456789");
-    assert_eq!(body(Faults { end_after: Some(1), ..Faults::default() }, &[range]), b"2");
-    let cut = get(Faults { cut_after: Some(4), ..Faults::default() }, &[]);
-    assert_eq!(cut.unwrap_err(), Incomplete::Body(4));
-    let other = get(Faults { etag: Some("\"b\""), ..Faults::default() }, &[]).expect("whole");
-    assert_eq!((other.status, other.field("etag")), (200, Some("\"b\"")));
-    let unavailable =
-        Faults { unavailable_percent: 100, retry_after_s: Some(3), ..Faults::default() };
-    let response = get(unavailable, &[]).expect("whole");
-    assert_eq!((response.status, response.field("retry-after")), (503, Some("3")));
-    assert_eq!(get(Faults { status: Some(403), ..Faults::default() }, &[]).unwrap().status, 403);
-    let condition = "If-Match: \"b\"";
-    assert_eq!(get(Faults::default(), &[condition]).unwrap().status, 412);
-    let ignored = Faults { ignores_preconditions: true, ..Faults::default() };
-    assert_eq!(get(ignored, &[condition]).unwrap().status, 200);
-    let passed = proxy.passed();
-    assert_eq!((passed.len(), passed[0].range.as_deref()), (9, Some("bytes=2-4")));
-    assert_eq!((passed[0].bytes, passed[3].bytes), (3, 4));
-    assert_eq!((passed[0].status, passed[5].status), (206, 503));
-    assert_eq!((passed[0].round_trip, passed[1].round_trip), (1, 2));
-    assert!(passed[0].reads(4) && !passed[0].reads(5));
-    assert_eq!((passed[0].operation, &passed[0].target), (Operation::Get, &target));
-    assert_eq!((proxy.requests(Operation::Get), proxy.requests(Operation::List)), (9, 0));
-    assert_eq!(proxy.bytes(), passed.iter().map(|passed| passed.bytes).sum::<usize>());
-    assert!(proxy.most_open() >= 1);
-    proxy.forget();
-    for faults in [
-        Faults { silence: true, ..Faults::default() },
-        Faults { stall_after: Some(1), ..Faults::default() },
-    ] {
-        proxy.set(faults);
-        let mut client = Client::connect(proxy.address);
-        client.send(head("GET", &target, &[AUTHORIZATION]));
-        crate::support::wait::until("the request is there", || proxy.passed().len() == 1);
-        proxy.set(Faults::default());
-        assert!(client.read("GET").is_err());
-        proxy.forget();
-    }
 }

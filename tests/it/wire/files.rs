@@ -112,6 +112,37 @@ fn viewers_that_disconnect_in_mid_body_leak_no_descriptor() {
     assert_eq!(program.metric("headwater_panics_total"), Some(0));
 }
 
+#[test]
+fn copies_that_wait_for_slow_clients_have_a_limit_and_are_right() {
+    const CLIENTS: usize = 40;
+    let folder = one_file();
+    let settings = format!("{}\nresponse_memory_mib = 1", COPIED.1);
+    let serving = serve_with(&[folder.path("")], &settings);
+    let mut clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let mut client = Client::narrow(serving.address, NARROW);
+            client.send(head("GET", "/media/a.mp4", &[&format!("Range: bytes={number}-")]));
+            client.read_head().expect("a head");
+            client
+        })
+        .collect();
+    let held = || serving.site().response_memory.used_bytes();
+    // Each holds less than 64 KiB, and all of them together would hold more than that.
+    until("the copies have their share", || held() > 400 << 10);
+    for read in 0..10 {
+        for (number, client) in clients.iter_mut().enumerate() {
+            let part = client.read_exactly(100_000).expect("a part");
+            let from = number + read * 100_000;
+            assert_same(&part, &OLD[from..from + 100_000], "a slow client");
+            assert!(held() <= 512 << 10, "{}", held());
+        }
+    }
+    // Others have the rest.
+    assert_eq!(serving.get("/api/openapi.json", &[]).status, 200);
+    drop(clients);
+    until("nothing is held", || held() == 0);
+}
+
 /// Takes a file out of the page cache, as far as the kernel allows.
 fn evict_from_page_cache(path: &Path) {
     let file = File::open(path).expect("the file");

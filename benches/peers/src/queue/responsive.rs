@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::jobs::Jobs;
 use super::rendition;
 use super::sources::JobSources;
+use crate::cell::Track;
 use crate::clients::{Latency, wrk};
 use crate::cpu;
 use crate::dataset;
@@ -209,7 +210,7 @@ impl<'a> OtherLoad<'a> {
 /// All video segments of the short source.
 fn segments(server: &Server) -> Result<Vec<Target>> {
     let mut client = Client::connect(server.address)?;
-    let mut paths = hls::video_segments(&mut client, JobSources::SHORT)?;
+    let mut paths = hls::segments(&mut client, JobSources::SHORT, Track::Video)?;
     paths.retain(|path| path.ends_with(".m4s"));
     let target = |path: String| {
         interrupt::check()?;

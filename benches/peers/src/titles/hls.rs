@@ -1,17 +1,20 @@
-//! The video segments of a title, as a player finds them: from playlists (RFC 8216bis, section 4).
+//! The segments of a title, as a player finds them: from playlists (RFC 8216bis, section 4).
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cell::Track;
 use crate::verify::Client;
 
 /// Longest playlist or segment, in bytes.
 pub const LIMIT: u64 = 64 << 20;
 
-/// The paths of a title's init segment and segments of video, in this order.
-pub fn video_segments(client: &mut Client, title: &str) -> Result<Vec<String>> {
+/// The paths of the init segment and the segments of a title's track, in this order.
+pub fn segments(client: &mut Client, title: &str, track: Track) -> Result<Vec<String>> {
     let media = links(client, &format!("/v/{title}/index.m3u8"))?;
-    let media = media.iter().find(|path| path.ends_with("/video-1/media.m3u8"));
-    let segments = links(client, media.context("a playlist without video")?)?;
+    let is_of_track =
+        |path: &&String| path.contains(&format!("/{track}-")) && path.ends_with("/media.m3u8");
+    let media = media.iter().find(is_of_track);
+    let segments = links(client, media.with_context(|| format!("a playlist without {track}"))?)?;
     ensure!(segments.len() > 1, "a playlist without segments");
     Ok(segments)
 }

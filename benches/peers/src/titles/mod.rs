@@ -1,4 +1,4 @@
-//! Titles, and their video segments as files.
+//! Titles, and their segments as files.
 //!
 //! Headwater makes segments just in time. A file server needs them beforehand: this program downloads
 //! them from Headwater once and stores them under the same paths, so that both servers send the same
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::cell::Work;
+use crate::cell::{Track, Work};
 use crate::dataset;
 use crate::interrupt;
 use crate::options::Options;
@@ -22,13 +22,18 @@ use crate::random::rng;
 use crate::requests::{Requests, Target};
 use crate::verify::Client;
 
+/// The titles of which audio is requested: one title in so many. Viewers of a few titles request it again and
+/// again, which is what Headwater's cache of gathered segments is for; the others would be in no cache.
+const AUDIO_TITLES: usize = 4;
+
 /// A library of titles, and their segments.
 #[derive(Debug)]
 pub struct Titles {
     /// The document root: the source files are in its folder `media`, segments in `v`.
     root: PathBuf,
     names: Vec<String>,
-    segments: Vec<Target>,
+    videos: Vec<Target>,
+    audios: Vec<Target>,
 }
 
 impl Titles {
@@ -50,9 +55,10 @@ impl Titles {
             dataset::sync_and_evict(&File::open(file)?)?;
         }
         dataset::wait_for_quiet(names.iter().map(|name| media.join(name)))?;
-        let mut titles = Titles { root, names, segments: Vec::new() };
+        let mut titles = Titles { root, names, videos: Vec::new(), audios: Vec::new() };
         let headwater = Dedicated::start(options, &media, &titles.names[0], 1, &titles.root, &[])?;
-        titles.segments = titles.download(&headwater.server)?;
+        titles.videos = titles.download(&headwater.server, Track::Video)?;
+        titles.audios = titles.download(&headwater.server, Track::Audio)?;
         Ok(titles)
     }
 
@@ -72,10 +78,14 @@ impl Titles {
 
     /// The requests of turn `number`.
     pub fn requests(&self, work: Work, seed: u64, number: u64) -> Result<Requests> {
-        let Work::Segments { connections } = work else {
+        let Work::Segments { track, connections } = work else {
             bail!("titles have segments only");
         };
-        Requests::whole(&self.segments, connections, rng(seed, 1 << 48 | number))
+        let targets = match track {
+            Track::Video => &self.videos[..],
+            Track::Audio => &self.audios[..self.audios.len().div_ceil(AUDIO_TITLES)],
+        };
+        Requests::whole(targets, connections, rng(seed, 1 << 48 | number))
     }
 
     /// Reads the files that a peer sends into the page cache: Headwater the sources, the others the
@@ -85,12 +95,13 @@ impl Titles {
             let media = self.media();
             return self.names.iter().try_for_each(|name| dataset::read_all(&media.join(name)));
         }
-        self.segments.iter().try_for_each(|segment| dataset::read_all(&self.file(&segment.path)))
+        let mut segments = self.videos.iter().chain(&self.audios);
+        segments.try_for_each(|segment| dataset::read_all(&self.file(&segment.path)))
     }
 
     /// The path of one segment, and its file.
     pub fn example(&self) -> Result<(&str, PathBuf)> {
-        let target = self.segments.first().context("there are no segments")?;
+        let target = self.videos.first().context("there are no segments")?;
         Ok((&target.path, self.file(&target.path)))
     }
 
@@ -98,12 +109,12 @@ impl Titles {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// Downloads all video segments into files, and compares those of the first title with its source.
-    fn download(&self, server: &Server) -> Result<Vec<Target>> {
+    /// Downloads all segments of a track into files, and compares the video of the first title with its source.
+    fn download(&self, server: &Server, track: Track) -> Result<Vec<Target>> {
         let mut client = Client::connect(server.address)?;
         let mut segments = Vec::new();
         for (index, name) in self.names.iter().enumerate() {
-            let paths = hls::video_segments(&mut client, name)?;
+            let paths = hls::segments(&mut client, name, track)?;
             for path in &paths {
                 interrupt::check()?;
                 let body = client.whole(path, hls::LIMIT)?;
@@ -116,7 +127,7 @@ impl Titles {
                     segments.push(Target { path: path.clone(), length: body.len() as u64 });
                 }
             }
-            if index == 0 {
+            if index == 0 && track == Track::Video {
                 self.compare(&paths)?;
             }
         }
@@ -145,9 +156,11 @@ mod tests {
     fn segments_are_requested_whole_and_are_files_under_the_paths_of_their_urls() {
         let path = "/v/title-000.mp4/~v/video-1/1.m4s";
         let segments = vec![Target { path: path.to_owned(), length: 5000 }];
-        let titles = Titles { root: "/scratch".into(), names: vec![Titles::name(0)], segments };
+        let (names, audios) = (vec![Titles::name(0)], Vec::new());
+        let titles = Titles { root: "/scratch".into(), names, videos: segments, audios };
         let request = |work| titles.requests(work, 1, 0);
-        let first = &request(Work::Segments { connections: 1 }).unwrap().list[0];
+        let work = Work::Segments { track: Track::Video, connections: 1 };
+        let first = &request(work).unwrap().list[0];
         assert_eq!((&first.path[..], first.offset, first.length), (path, None, 5000));
         assert!(request(Work::Whole).is_err());
         let file = PathBuf::from("/scratch/v/title-000.mp4/~v/video-1/1.m4s");

@@ -119,6 +119,7 @@ impl BucketPlace {
 
     fn replace_tree(&self, tree: TreeBuilder, mut left_out: LeftOut) {
         left_out.refused = tree.refused;
+        self.has_left_out.store(tree.refused > 0, Ordering::Relaxed);
         self.report(&left_out);
         let tree = Arc::new(tree.finish());
         {
@@ -126,7 +127,7 @@ impl BucketPlace {
             *self.tree.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&tree));
         }
         // A response that is on its way may be that of a state before the listing.
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.forgotten.add_all();
         self.objects.retain(|key, known| {
             let relative = key.strip_prefix(self.prefix.as_str());
             known.is_as(relative.and_then(|relative| tree.get(relative)))
@@ -140,6 +141,7 @@ impl BucketPlace {
         let _turn = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(tree) = self.tree() {
             let (tree, refused) = Tree::with(&tree, changes, self.objects_max);
+            self.has_left_out.fetch_or(refused > 0, Ordering::Relaxed);
             self.report(&LeftOut { refused, ..LeftOut::default() });
             *self.tree.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tree));
         }
@@ -149,6 +151,12 @@ impl BucketPlace {
                 self.forget_key(&key);
             }
         }
+    }
+
+    /// Whether objects were left out because there was no room, and there is room now.
+    pub fn has_room_for_more(&self) -> bool {
+        self.has_left_out.load(Ordering::Relaxed)
+            && self.tree().is_ok_and(|tree| tree.len() < self.objects_max)
     }
 
     /// The present state of an object, by a request of its own. The key is without the prefix.

@@ -257,7 +257,7 @@ async fn an_object_that_is_replaced_while_it_is_opened_is_opened_in_one_state() 
         vec![Step::Send(head), Step::Send(bucket.bytes(range))]
     });
     let (fetcher, sink) = (bucket.fetcher(), Memory::new(3 * MIB));
-    let object = fetcher.open("a.mp4", None, move |_| sink).await.expect("it is there");
+    let object = fetcher.open("a.mp4", Ends::Both, move |_| sink).await.expect("it is there");
     assert_eq!(&*object.etag, "\"new\"");
     assert_eq!(bucket.received().len(), 4);
 }

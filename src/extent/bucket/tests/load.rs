@@ -37,14 +37,14 @@ async fn a_thousand_viewers_of_a_cold_unit_are_one_request_also_if_its_first_byt
 async fn a_thousand_opens_of_an_object_are_two_requests_and_have_one_result() {
     let bucket = Bucket::sound(4 * MIB);
     let fetcher = bucket.fetcher();
-    let open = || fetcher.open("a.mp4", None, |_| Memory::new(4 * MIB));
+    let open = || fetcher.open("a.mp4", Ends::Both, |_| Memory::new(4 * MIB));
     for object in join_all((0..1000).map(|_| open())).await {
         assert_eq!(object.expect("it is there").size, 4 * UNIT);
     }
     assert_eq!(bucket.received().len(), 2);
     let failing = Bucket::new(MIB, |_, _| status(404, ""));
     let fetcher = failing.fetcher();
-    let open = || fetcher.open("a.mp4", None, |_| Memory::new(MIB));
+    let open = || fetcher.open("a.mp4", Ends::Both, |_| Memory::new(MIB));
     for object in join_all((0..1000).map(|_| open())).await {
         assert!(matches!(object, Err(FetchError::NotFound)));
     }
@@ -59,7 +59,7 @@ async fn more_opens_than_requests_are_allowed_do_not_wait_for_each_other() {
         let fetcher = &fetcher;
         async move {
             let key = format!("{number}.mp4");
-            fetcher.open(&key, None, |_| Memory::new(4 * MIB)).await.expect("it is there")
+            fetcher.open(&key, Ends::Both, |_| Memory::new(4 * MIB)).await.expect("it is there")
         }
     });
     let start = Instant::now();
@@ -177,7 +177,7 @@ async fn the_first_open_after_an_outage_succeeds_and_closes_the_breaker() {
     let fetcher = bucket.fetcher();
     let open = |number: usize| {
         let fetcher = &fetcher;
-        async move { fetcher.open(&format!("{number}.mp4"), None, |_| Memory::new(3 * MIB)).await }
+        async move { fetcher.open(&format!("{number}.mp4"), Ends::Both, |_| Memory::new(3 * MIB)).await }
     };
     while fetcher.breaker() == BreakerState::Closed {
         assert!(start.elapsed() < outage, "the breaker stays closed");

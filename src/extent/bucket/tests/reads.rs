@@ -11,7 +11,8 @@ async fn an_open_reads_both_ends_at_once_and_every_request_names_the_etag_afterw
     let (fetcher, sink) = (bucket.fetcher(), Memory::new(size));
     let start = Instant::now();
     let for_open = Arc::clone(&sink);
-    let object = fetcher.open("films/ä b.mp4", None, move |_| for_open).await.expect("it is there");
+    let object =
+        fetcher.open("films/ä b.mp4", Ends::Both, move |_| for_open).await.expect("it is there");
     assert_eq!(start.elapsed().as_millis(), 30);
     assert_eq!((&*object.etag, object.size), ("\"e\"", size as u64));
     assert!(object.modified.is_some());
@@ -35,8 +36,9 @@ async fn an_open_reads_both_ends_at_once_and_every_request_names_the_etag_afterw
 
 #[tokio::test(start_paused = true)]
 async fn a_small_object_costs_one_request_and_an_empty_one_says_that_it_is_empty() {
-    let cases = [(700, Some(700), 1), (700, None, 2), (0, Some(0), 2), (0, None, 3)];
-    for (size, known, requests) in cases {
+    let cases =
+        [(700, Ends::First, 1), (700, Ends::Both, 2), (0, Ends::First, 2), (0, Ends::Both, 3)];
+    for (size, ends, requests) in cases {
         let bucket = Bucket::new(size, |bucket, request| match request.method.as_str() {
             "HEAD" => {
                 let head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: \"e\"\r\n\r\n";
@@ -49,7 +51,7 @@ async fn a_small_object_costs_one_request_and_an_empty_one_says_that_it_is_empty
         });
         let (fetcher, sink) = (bucket.fetcher(), Memory::new(size));
         let for_open = Arc::clone(&sink);
-        let object = fetcher.open("a.srt", known, move |_| for_open).await.expect("it is there");
+        let object = fetcher.open("a.srt", ends, move |_| for_open).await.expect("it is there");
         fetcher.fetch_all(&object, 0..u64::MAX, &sink).await.expect("it is there");
         assert_eq!(sink.chunks(), usize::from(size > 0));
         assert_eq!((object.size, bucket.received().len()), (size as u64, requests));

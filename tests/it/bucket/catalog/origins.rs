@@ -41,33 +41,29 @@ fn one_of_three_origins_lists_for_all() {
 }
 
 #[test]
-fn the_successor_of_a_killed_lister_goes_on_from_its_page() {
+fn the_successor_of_a_stopped_lister_goes_on_from_its_page_at_once() {
     let bucket = Bucket::new();
     bucket.fill(4 * PAGE);
     let proxy = FaultProxy::start(bucket.address);
     let site = Site::new();
-    // Slow enough to be killed in the middle.
+    // Slow enough to be stopped in the middle.
     proxy.set(Faults { latency: Duration::from_millis(300), ..Faults::default() });
-    let killed = site.origin(&bucket, &proxy.endpoint(), "");
-    let data = site.folder.path("data");
-    let page_after = || {
+    let stopped = site.origin(&bucket, &proxy.endpoint(), "");
+    let listing = || {
+        let sql = "SELECT page_after, lease_until_ms <= CAST(EXTRACT(EPOCH FROM
+            clock_timestamp()) * 1000 AS BIGINT) AS is_free FROM listings";
         block_on_tokio(async {
-            let database = Database::open(Some(&site.database), &data).await.expect("a database");
-            let sql = "SELECT page_after FROM listings";
-            let row = database.row(sql, &[]).await.expect("a database");
-            row.and_then(|row| row.get::<Option<String>>("page_after").expect("text"))
+            let database = Database::open(Some(&site.database), &site.folder.path("data")).await;
+            let row = database.expect("a database").row(sql, &[]).await.expect("a database");
+            let row = row?;
+            let page_after = row.get::<Option<String>>("page_after").expect("text")?;
+            Some((page_after, row.get::<bool>("is_free").expect("a truth")))
         })
     };
-    until_slowly("it has merged a page", || page_after().is_some());
-    drop(killed);
-    let page_after = page_after().expect("the round has not ended");
-    // As if its lease had ended.
-    block_on_tokio(async {
-        let database = Database::open(Some(&site.database), &data).await.expect("a database");
-        let sql = "UPDATE listings SET lease_until_ms =
-            CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
-        database.write(sql, &[]).await.expect("a database");
-    });
+    until_slowly("it has merged a page", || listing().is_some());
+    drop(stopped);
+    let (page_after, is_free) = listing().expect("the round has not ended");
+    assert!(is_free, "it has released its lease");
     proxy.set(Faults::default());
     proxy.forget();
     let successor = site.origin(&bucket, &proxy.endpoint(), "");
@@ -108,6 +104,31 @@ fn a_listing_shows_new_removed_and_replaced_objects_on_all_origins() {
     };
     for origin in &origins {
         until_slowly("the origin has the new listing", || is_new(origin));
+    }
+}
+
+#[test]
+fn a_full_library_takes_what_it_left_out_once_there_is_room() {
+    // Of the objects of a bucket that does not change, no row says that there is room now.
+    for (max_titles, names) in [
+        (1, ["a.mp4", "b.mp4"]),
+        // Four objects fill a title's part of the listing.
+        (1, ["a.jpg,b.jpg,c.jpg,d.jpg", "e.mp4"]),
+    ] {
+        let bucket = Bucket::new();
+        let [first, left_out] = names.map(|names| names.split(',').collect::<Vec<_>>());
+        first.iter().chain(&left_out).for_each(|name| drop(bucket.put(name, "1")));
+        let site = Site::new();
+        let configuration = format!("rescan_s = 1\nmax_titles = {max_titles}");
+        let origin = site.origin(&bucket, &bucket.endpoint(), &configuration);
+        until_slowly("it follows the rows", || origin.listing() == "database");
+        let titles = |name: &str| {
+            let path = MediaPath::from_path(Path::new(name)).expect("a path");
+            origin.site().titles.library.catalog.get(&path).is_some()
+        };
+        assert!(!titles(left_out[0]));
+        first.iter().for_each(|name| bucket.remove(name));
+        until_slowly("what was left out is listed", || titles(left_out[0]));
     }
 }
 

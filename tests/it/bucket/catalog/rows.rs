@@ -6,7 +6,10 @@ use std::{
 };
 
 use headwater::{
-    bucket_catalog::rows::{Lease, Merged, Observation, PageRange, Rows, State},
+    bucket_catalog::{
+        abandoned::delete_abandoned,
+        rows::{Lease, Merged, Observation, PageRange, Rows, State},
+    },
     extent::bucket::{Listed, ObjectChange},
     store::Database,
 };
@@ -123,7 +126,8 @@ a_second_round_over_an_unchanged_bucket_writes_no_row(bench) {
     let mut heads = page.clone();
     let whole = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     heads.iter_mut().for_each(|object| object.state.as_mut().expect("listed").modified = Some(whole));
-    assert_eq!(bench.states(&heads, 3).await.written, 0);
+    let lease = bench.claim(LEASE).await.expect("due");
+    assert_eq!(bench.page(&lease, ALL, &heads).await.written, 0);
     assert_eq!(bench.keys().await, ["a", "c", "it's \"ü\" \\ 100%/b"]);
 }
 
@@ -219,16 +223,84 @@ a_row_that_is_newer_than_the_observation_stays(bench) {
     assert_eq!((merged.written, merged.newer), (1, 0));
 }
 
-an_object_that_was_never_there_needs_no_row(bench) {
-    let merged = bench.states(&[gone("a")], 0).await;
-    assert_eq!((merged.written, merged.newer, merged.last), (0, 0, 0));
-    assert!(bench.changes(0).await.is_empty());
+an_older_page_does_not_bring_back_what_an_event_found_gone(bench) {
+    let lease = bench.claim(LEASE).await.expect("due");
+    let seen = bench.state().await.last;
+    // The lister has its page. Then the objects are removed; of one of them there is no row yet.
+    bench.states(&[object("known", "1")], seen).await;
+    let seen = bench.state().await.last;
+    assert_eq!(bench.states(&[gone("known"), gone("new")], seen).await.written, 2);
+    let objects = [object("known", "1"), object("new", "1")];
+    let page = Some((&lease, PageRange { after: None, last: None }));
+    let merged = bench.rows().merge(&Observation { page, objects: &objects, seen }).await;
+    let merged = merged.expect("a database");
+    assert_eq!((merged.written, merged.newer), (0, 2));
+    assert_eq!(bench.keys().await, [""; 0]);
+    // So does an older check of an event that another origin got.
+    let merged = bench.states(&[object("new", "1")], seen).await;
+    assert_eq!((merged.written, merged.newer), (0, 1));
+    // Objects that are put there later have rows.
+    let lease = bench.claim(LEASE).await.expect("due");
+    assert_eq!(bench.page(&lease, ALL, &objects).await.written, 2);
+    assert_eq!(bench.keys().await, ["known", "new"]);
+}
+
+an_event_of_an_equal_object_makes_an_older_page_lose(bench) {
     bench.states(&[object("a", "1")], 0).await;
-    assert_eq!(bench.states(&[gone("a")], 1).await.written, 1);
-    assert_eq!(bench.states(&[gone("a")], 2).await.written, 0);
-    // It is kept for those that follow.
+    let lease = bench.claim(LEASE).await.expect("due");
+    let seen = bench.state().await.last;
+    // The object was another one for a moment, and the lister saw that one.
+    assert_eq!(bench.states(&[object("a", "1")], seen).await.written, 1);
+    let objects = [object("a", "2")];
+    let page = Some((&lease, PageRange { after: None, last: None }));
+    let merged = bench.rows().merge(&Observation { page, objects: &objects, seen }).await;
+    assert_eq!(merged.expect("a database").written, 0);
+}
+
+removed_objects_keep_their_rows_for_those_that_follow(bench) {
+    bench.states(&[object("listed", "1"), gone("never there")], 0).await;
+    bench.states(&[gone("listed")], 2).await;
     bench.rows().delete_gone().await.expect("a database");
-    assert_eq!(bench.changes(0).await, [gone("a")]);
+    assert_eq!(bench.changes(0).await, [gone("listed"), gone("never there")]);
+    let later = "UPDATE objects SET gone_ms = gone_ms - $1";
+    for (hours, left) in [(2_i64, vec![gone("listed")]), (24, Vec::new())] {
+        bench.database.write(later, &[(hours * 3_600_000).into()]).await.expect("a database");
+        bench.rows().delete_gone().await.expect("a database");
+        assert_eq!(bench.changes(0).await, left);
+    }
+}
+
+the_rows_of_a_bucket_that_no_process_lists_are_deleted(bench) {
+    let other = Rows { root: "two", ..bench.rows() };
+    let objects: Vec<_> = (0..4500).map(|number| object(&format!("{number:05}"), "1")).collect();
+    for rows in [bench.rows(), other] {
+        let lease = rows.claim(URL, LEASE, NO_TIME).await.expect("a database").expect("due");
+        let page = Some((&lease, PageRange { after: None, last: None }));
+        rows.merge(&Observation { page, objects: &objects, seen: 0 }).await.expect("a database");
+    }
+    let database = &bench.database;
+    let is_there = |root: &'static str| async move {
+        let sql = "SELECT (SELECT COUNT(*) FROM listings WHERE root = $1) AS listings,
+            (SELECT COUNT(*) FROM objects WHERE root = $1) AS objects";
+        let row = database.row(sql, &[root.into()]).await.expect("a database").expect("a row");
+        let count = |column| row.get::<i64>(column).expect("a number");
+        (count("listings"), count("objects"))
+    };
+    delete_abandoned(&bench.database).await.expect("a database");
+    assert_eq!(is_there("two").await, (1, 4500));
+    let month_ago = "UPDATE listings SET listed_ms = listed_ms - $1 WHERE root = 'two'";
+    let values = [(31 * 86_400_000_i64).into()];
+    bench.database.write(month_ago, &values).await.expect("a database");
+    // A bucket that does not respond is tried: the lease says so.
+    let lease = other.claim(URL, NO_TIME, NO_TIME).await.expect("a database").expect("due");
+    delete_abandoned(&bench.database).await.expect("a database");
+    assert_eq!(is_there("two").await, (1, 4500));
+    other.release(&lease).await.expect("a database");
+    let month_ago = "UPDATE listings SET lease_until_ms = lease_until_ms - $1 WHERE root = 'two'";
+    bench.database.write(month_ago, &values).await.expect("a database");
+    delete_abandoned(&bench.database).await.expect("a database");
+    assert_eq!(is_there("two").await, (0, 0));
+    assert_eq!(is_there("one").await, (1, 4500));
 }
 
 many_changes_are_read_in_pieces(bench) {

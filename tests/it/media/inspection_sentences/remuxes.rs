@@ -13,6 +13,7 @@ use crate::support::{
     entries, ffmpeg,
     folder::Folder,
     made_titles::make,
+    matroska_writer::{Form, rewritten},
     movies::{Plan, plain},
     sentences::{report, report_says, says},
 };
@@ -75,11 +76,20 @@ fn what_plays_in_place_is_told() {
     let short = file("short.mkv", &format!("{video} -t 9 -c:v libx264 -g 4"));
     let long = file("long.mkv", &format!("{video} -t 60 -c:v libx264 -g 4"));
     let other = file("other.mkv", &format!("{video} -t 9 -c:v mpeg4"));
-    says("This is *, which HLS and DASH play in place, without a copy.", &short, &other);
+    says("This is *, which plays in place, without a copy.", &short, &other);
     says(
-        "For play.mp4 Headwater remuxes it into MP4 with ffmpeg at the first request.",
+        "No action needed: play.mp4, HLS and DASH are made of the bytes of the file.",
         &short,
         &other,
+    );
+    let sound = "-f lavfi -i sine=sample_rate=48000 -c:a ac3";
+    let sounding = file("sounding.mkv", &format!("{video} {sound} -t 9 -c:v libx264 -g 4"));
+    let (stripped, _) = rewritten(&sounding, Form { strips: true, ..Form::PLAIN });
+    says("This is *, which HLS and DASH play in place, without a copy.", &stripped, &short);
+    says(
+        "For play.mp4 Headwater remuxes it into MP4 with ffmpeg at the first request.",
+        &stripped,
+        &short,
     );
     says("Sample counts and sizes are those of the first * segments.", &long, &short);
     says(
@@ -88,6 +98,11 @@ fn what_plays_in_place_is_told() {
         &short,
     );
     says("It does not play in place: *.", &other, &short);
+    let words = folder.put("words.srt", "1\n00:00:01,000 --> 00:00:02,000\nHello\n");
+    let words = file("words.mkv", &format!("-i {} -c:s srt", words.display()));
+    says("no track can be read in place", &words, &other);
+    let garbage = b"\x1a\x45\xdf\xa3 and so on";
+    says("the file has no Matroska segment with tracks and clusters", garbage, &other);
     says("HLS and DASH play the remuxed movie.", &other, &short);
 }
 

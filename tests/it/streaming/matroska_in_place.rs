@@ -1,4 +1,6 @@
-//! Matroska in place: HLS and DASH of a file at the first request, without a copy of it.
+//! Matroska in place: HLS, DASH and play.mp4 of a file at the first request, without a copy of it.
+
+mod progressive; // play.mp4 and clips
 
 use std::{fs, path::PathBuf};
 
@@ -6,12 +8,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    comparison,
     ffmpeg::{self, Kind, Seconds, Track},
     json,
+    made_titles::MadeTitles,
     matroska::{self, MERGED, RECIPES},
     server::{Serving, serve_in},
     streams::Streams,
+    wait::until,
 };
 
 /// Codecs that segments can hold.
@@ -19,7 +22,7 @@ const CODECS: [&str; 10] =
     ["h264", "hevc", "av1", "vp9", "aac", "ac3", "eac3", "opus", "flac", "alac"];
 
 /// Block times are rounded to milliseconds, and those of audio are computed again from its frames.
-const SLACK: (i64, (i64, i64)) = (2, (1, 1000));
+const SLACK_MS: i64 = 2;
 
 fn is_required(track: &Track) -> bool {
     CODECS.contains(&track.codec.as_str())
@@ -59,8 +62,11 @@ fn the_first_playlist_is_that_of_the_whole_title_and_nothing_is_copied() {
             let end_ns = ends.max().expect("a frame");
             let sum_ns: i128 = playlist.segments.iter().map(|segment| segment.duration_ns).sum();
             let is_first_audio = kind == Kind::Video || url.contains("/audio-1/");
+            // The last frame of Opus is shorter than ffmpeg says: its end is padding.
+            let padding_ms = if track.codec == "opus" { 20 } else { 0 };
             let apart_ms = (sum_ns - end_ns) / 1_000_000;
-            assert!(!is_first_audio || apart_ms.abs() <= 2, "{url}: {apart_ms} ms too long");
+            let is_exact = (-2 - padding_ms..=2).contains(&apart_ms);
+            assert!(!is_first_audio || is_exact, "{url}: {apart_ms} ms too long");
         }
     }
     let jobs = json::json(&serving.get("/api/jobs", &[]), 200);
@@ -90,21 +96,59 @@ fn hls_and_dash_have_the_packets_and_the_frames_of_the_file_at_their_times() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// Plays a URL and compares it with the file.
+/// Plays a URL and compares it with the file: the same packets, at the same times up to one offset.
 fn plays(path: &str, url: &str) -> Result<(), String> {
     let (source, package) = (ffmpeg::tracks(path)?, ffmpeg::tracks(url)?);
-    let (ticks, base) = SLACK;
-    let slack = Seconds::from_ticks(ticks, base);
-    let fits = comparison::same_packets(&source, is_required, &package, slack)?;
-    for fit in fits {
-        let (ours, theirs) = (&source[fit.source], &package[fit.package]);
+    let mut offset = None;
+    for ours in source.iter().filter(|track| is_required(track)) {
+        let same_bytes = |theirs: &&Track| {
+            let digests = |track: &Track| -> Vec<String> {
+                track.packets.iter().map(|packet| packet.digest.clone()).collect()
+            };
+            theirs.kind == ours.kind && digests(theirs) == digests(ours)
+        };
+        let what = format!("{:?} track {} ({})", ours.kind, ours.index, ours.codec);
+        let theirs = package.iter().find(same_bytes).ok_or(format!("{what} has other packets"))?;
+        for (ours_at, theirs_at) in ours.packets.iter().zip(&theirs.packets) {
+            let late = theirs.shown_at(theirs_at) - ours.shown_at(ours_at);
+            let apart = late - *offset.get_or_insert(late);
+            if apart.magnitude() > Seconds::from_ticks(SLACK_MS, (1, 1000)) {
+                return Err(format!("{what}: a packet is {} ns late", apart.nanoseconds()));
+            }
+        }
         if ours.kind == Kind::Video {
-            let decoded = ffmpeg::decode(path, &[ours.index])?.remove(0);
-            let played = ffmpeg::decode(url, &[theirs.index])?.remove(0);
-            comparison::same_frames(ours, &fit, &decoded, &played)?;
+            let digests = |input: &str, index: usize| -> Result<Vec<String>, String> {
+                let frames = ffmpeg::decode(input, &[index])?.remove(0).frames;
+                Ok(frames.into_iter().map(|(_, digest)| digest).collect())
+            };
+            if digests(path, ours.index)? != digests(url, theirs.index)? {
+                return Err(format!("{what} has other frames"));
+            }
         }
     }
     Ok(())
+}
+
+#[test]
+fn matroska_in_place_has_renditions() {
+    if !ffmpeg::is_installed() {
+        return;
+    }
+    let how = "-f lavfi -i testsrc2=size=192x108:rate=25:duration=9 -c:v libx264 -bf 3 -g 50";
+    let made = MadeTitles::new(&[("film.mkv", how)]);
+    let job = r#"{"kind":"rendition","title":"film.mkv","height":54,"codec":"h264"}"#;
+    let mut client = made.program.connect();
+    client.send(json::post("/api/jobs", job));
+    assert_eq!(json::read(&mut client).status, 202);
+    until("the rendition is part of the title", || {
+        made.playlist("film.mkv")
+            .variants
+            .iter()
+            .any(|(_, attributes)| attributes.get("RESOLUTION").is_some_and(|size| size == "96x54"))
+    });
+    let played = ffmpeg::tracks(&made.url("film.mkv", "index.m3u8")).expect("tracks");
+    let counts: Vec<_> = played.iter().map(|track| track.packets.len()).collect();
+    assert_eq!(counts, [225, 225]);
 }
 
 #[test]
