@@ -40,6 +40,10 @@ const ENTRY_BYTES: u64 = 256;
 /// others would be evicted before the third request.
 const BYTES_PER_REQUEST: u64 = 32 * 1024;
 
+/// The requests among which one is looked for. With one, two segments that take turns at one place would never be
+/// gathered.
+const WAYS: usize = 8;
+
 /// A segment: a file in one state, the place of a track in its movie, and a number from 0.
 pub type SegmentKey = (Identity, usize, usize);
 
@@ -47,8 +51,9 @@ pub type SegmentKey = (Identity, usize, usize);
 #[derive(Debug)]
 pub struct GatheredCache {
     segments: Cache<SegmentKey, Bytes, Weight>,
-    /// Hashes of the last requests for segments that are not in the cache, each at the place that it selects.
-    requests: Box<[AtomicU64]>,
+    /// Hashes of the last requests for segments that are not in the cache, each in the set that it selects, the last
+    /// one first.
+    requests: Box<[[AtomicU64; WAYS]]>,
     hasher: RandomState,
     budget: Arc<Budget>,
     /// The look-ups of segments with many extents, for metrics.
@@ -106,11 +111,11 @@ impl Drop for Memory {
 impl GatheredCache {
     /// An empty cache. An eighth of the budget is for what is evicted while it is being sent.
     pub fn new(budget_bytes: u64) -> Self {
-        let remembered = usize::try_from(budget_bytes / BYTES_PER_REQUEST).unwrap_or(usize::MAX);
-        let remembered = remembered.clamp(16, 1 << 20);
+        let requests = usize::try_from(budget_bytes / BYTES_PER_REQUEST).unwrap_or(usize::MAX);
+        let requests = requests.clamp(2 * WAYS, 1 << 20);
         Self {
-            segments: Cache::with_weighter(remembered, budget_bytes / 8 * 7, Weight),
-            requests: (0..remembered).map(|_| AtomicU64::new(0)).collect(),
+            segments: Cache::with_weighter(requests, budget_bytes / 8 * 7, Weight),
+            requests: (0..requests / WAYS).map(|_| <[AtomicU64; WAYS]>::default()).collect(),
             hasher: RandomState::new(),
             budget: Arc::new(Budget { limit_bytes: budget_bytes, used_bytes: AtomicU64::new(0) }),
             lookups: CacheLookups::default(),
@@ -153,7 +158,16 @@ impl GatheredCache {
         // Not 0, which is no request.
         let hash = self.hasher.hash_one(key) | 1 << 63;
         let place = usize::try_from(hash >> 16).unwrap_or(usize::MAX) % self.requests.len();
-        self.requests[place].swap(hash, Ordering::Relaxed) == hash
+        let set = &self.requests[place];
+        if set.iter().any(|request| request.load(Ordering::Relaxed) == hash) {
+            return true;
+        }
+        // Two threads at once may lose a request, which is then noticed later.
+        for way in (1..WAYS).rev() {
+            set[way].store(set[way - 1].load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        set[0].store(hash, Ordering::Relaxed);
+        false
     }
 
     /// The bytes of extents of a file, without waiting.
@@ -246,5 +260,13 @@ mod tests {
         assert!(cache.was_requested(&0));
         assert_eq!((1..10_000).filter(|number| cache.was_requested(number)).count(), 0);
         assert!(!cache.was_requested(&0));
+    }
+
+    #[test]
+    fn segments_that_take_turns_are_all_noticed() {
+        let cache = GatheredCache::new(64 << 20);
+        let noticed = || (0..500).filter(|number| cache.was_requested(number)).count();
+        assert_eq!(noticed(), 0);
+        assert!(noticed() > 450);
     }
 }

@@ -86,7 +86,9 @@ impl JobRunner {
         track: &Track,
         folder: &Path,
     ) -> Result<(&'static str, Input, String), Failure> {
+        // Only tables in front tell all samples of a track within the deadline of a read.
         if piped::is_needed(title)
+            && title.movie.mp4().is_some()
             && let Some(span) = read_track(title, track.id).await?
         {
             return Ok((PIPE, piped::input(&span, title)?, format!("i:{}", Span::TRACK)));
