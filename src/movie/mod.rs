@@ -15,14 +15,11 @@ pub mod codec;
 mod container;
 mod cut_track;
 mod cuts;
-mod ebml;
 pub mod heads;
 pub mod languages;
 mod leading;
 mod matrix;
 mod matroska;
-pub mod matroska_head;
-pub mod matroska_languages;
 mod mp4;
 mod orientation;
 mod sample;
@@ -42,7 +39,7 @@ pub use self::{
     codec::{FourCc, SampleEntry},
     container::{Container, Matroska, Mp4},
     cut_track::{CutSamples, CutTrack},
-    matroska::Attachment,
+    matroska::{Attachment, MatroskaKind, MatroskaSummary},
     mp4::{
         Auxiliary, AuxiliaryFault, Carried, Corrections, EditSummary, Header, Timeline, TrackKind,
     },

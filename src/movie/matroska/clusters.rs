@@ -281,6 +281,29 @@ impl Clusters {
         (block.is_key && self.cuts[place].cluster == block.cluster).then_some(place)
     }
 
+    /// Whether frames are presented before the key frame of a segment and follow it in the file.
+    pub(super) fn has_leading_frames<R: ReadAt + ?Sized>(
+        &self,
+        source: &R,
+        segment: usize,
+    ) -> Result<bool, ReadError> {
+        const WORK: u64 = 1 << 10;
+        let Some(cut) = self.cuts.get(segment) else { return Ok(false) };
+        let leading = self.tracks[self.leading].number;
+        let mut walk = BlockWalk::new(source, cut.cluster, self.end, WORK);
+        let mut key = None;
+        while let Some(step) = walk.next()? {
+            let Step::Block(block) = step else { continue };
+            match key {
+                _ if block.track != leading => {}
+                Some(key) => return Ok(block.time < key),
+                None if self.cut_of(&block) == Some(segment) => key = Some(block.time),
+                None => {}
+            }
+        }
+        Ok(false)
+    }
+
     /// Adds the frames of a block that are in a range of time.
     pub(super) fn add<R: ReadAt + ?Sized>(
         &self,

@@ -34,6 +34,9 @@ const MEASURED_SEGMENTS: usize = 8;
 /// The most bytes of clusters that are walked for that, beyond the first segment.
 const MEASURED_BYTES: u64 = 4 << 20;
 
+/// How many segments are looked at for how they begin: the first one of a film differs from the others.
+const BEGINNINGS: usize = 3;
+
 /// Why a file is not played in place.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Refused {
@@ -161,6 +164,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     };
     let tails = all_tails(source, &clusters, &found_cuts.last)?;
     let clusters = with_times(source, clusters, &found, &tails)?;
+    let begins = segment_start(source, &clusters)?;
     let mut sizes = tags::track_bytes(source, &head.tags)?;
     // Tags of another file.
     if sizes.iter().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(*bytes)) > source.len() {
@@ -170,7 +174,8 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     let tracks = tracks.map(|(place, found)| {
         let of_track = sizes.iter().find(|(uid, _)| *uid == found.track.uid);
         let bytes = of_track.map(|(_, bytes)| *bytes);
-        TrackIndex { bytes, ..found.index(&clusters, place, &tails) }
+        let begins = if place == leading { begins } else { SegmentStart::Independent };
+        TrackIndex { bytes, begins, ..found.index(&clusters, place, &tails) }
     });
     let mut cue_counts: BTreeMap<u64, usize> =
         subtitles.iter().map(|track| (track.number, 0)).collect();
@@ -340,10 +345,7 @@ impl Found {
             first_cut,
             starts,
             bytes: None,
-            begins: match first.least < first.time {
-                true => SegmentStart::Leading,
-                false => SegmentStart::Independent,
-            },
+            begins: SegmentStart::Independent,
             track,
             entry,
         }
@@ -421,6 +423,22 @@ fn reordered_frames(entry: &SampleEntry) -> Option<u8> {
         (codec::Media::Video(video), _) => video.reordered_frames,
         _ => None,
     }
+}
+
+/// What decoding needs to begin with a segment, by the first ones.
+fn segment_start<R: ReadAt + ?Sized>(
+    source: &R,
+    clusters: &Clusters,
+) -> Result<SegmentStart, ReadError> {
+    if clusters.tracks[clusters.leading].is_audio() {
+        return Ok(SegmentStart::Independent);
+    }
+    for segment in 0..BEGINNINGS {
+        if clusters.has_leading_frames(source, segment)? {
+            return Ok(SegmentStart::Leading);
+        }
+    }
+    Ok(SegmentStart::Independent)
 }
 
 /// The raise that the first segments need.

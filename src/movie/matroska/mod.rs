@@ -26,6 +26,7 @@ mod index;
 mod laces;
 mod movie;
 mod probe;
+mod summary;
 mod tags;
 mod tail;
 mod text_tracks;
@@ -35,5 +36,8 @@ mod video_entries;
 mod video_settings;
 mod video_times;
 
-pub use self::attachments::Attachment;
 pub(super) use self::movie::{is_matroska, read};
+pub use self::{
+    attachments::Attachment,
+    summary::{MatroskaKind, MatroskaSummary},
+};

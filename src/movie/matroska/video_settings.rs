@@ -14,6 +14,8 @@ pub(super) struct VideoSettings {
     crop: [u64; 4],
     /// Width and height as displayed, in any unit; 0 for what the file does not name.
     displayed: (u64, u64),
+    /// Whether that is in pixels.
+    is_in_pixels: bool,
     /// Whether frames consist of fields; `None` if the file does not say it.
     pub(super) is_interlaced: Option<bool>,
     /// `FieldOrder` as in the file.
@@ -49,6 +51,7 @@ impl VideoSettings {
         let or_zero = |id| number(id).unwrap_or(0);
         // Other units give no size.
         let is_size = number(ids::DISPLAY_UNIT).unwrap_or(0) < 4;
+        let is_in_pixels = number(ids::DISPLAY_UNIT).unwrap_or(0) == 0;
         let displayed = (or_zero(ids::DISPLAY_WIDTH), or_zero(ids::DISPLAY_HEIGHT));
         Self {
             coded: (or_zero(ids::PIXEL_WIDTH), or_zero(ids::PIXEL_HEIGHT)),
@@ -60,6 +63,7 @@ impl VideoSettings {
             ]
             .map(or_zero),
             displayed: if is_size { displayed } else { (0, 0) },
+            is_in_pixels,
             is_interlaced: match number(ids::FLAG_INTERLACED) {
                 Some(1) => Some(true),
                 Some(2) => Some(false),
@@ -69,6 +73,16 @@ impl VideoSettings {
             rotation: rotation(ebml::find(video, ids::PROJECTION).unwrap_or_default()),
             colour: ebml::find(video, ids::COLOUR).map(Colour::parse),
         }
+    }
+
+    /// Width and height as displayed, before rotation, if they are in pixels.
+    pub(super) fn displayed_size(&self) -> Option<(u32, u32)> {
+        let side = |displayed: u64, coded: u64| {
+            let named = Some(displayed).filter(|side| *side > 0 && self.is_in_pixels);
+            u32::try_from(named.unwrap_or(coded)).ok().filter(|side| *side > 0)
+        };
+        let (width, height) = self.displayed;
+        Some((side(width, self.coded.0)?, side(height, self.coded.1)?))
     }
 
     /// The aspect ratio of a pixel, if the file names the displayed size: what is cut off does not count.

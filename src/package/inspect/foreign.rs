@@ -5,9 +5,9 @@ use super::report::{Plays, Verdict};
 use crate::{
     extent::{ReadAt, ReadError},
     movie::{
+        MatroskaSummary,
         codec::{Codec, FourCc},
         heads::{self, asf, avi, flac, mp3, ogg, transport_stream, wave},
-        matroska_head::{self, Head},
     },
     package::container::{Container, FIRST_BYTES},
 };
@@ -81,7 +81,7 @@ impl Foreign {
         Ok(match container {
             Container::IsoMedia => None,
             Container::WebM | Container::Matroska => {
-                let head = matroska_head::read(source)?;
+                let head = MatroskaSummary::read(source)?;
                 Some(Self {
                     container,
                     has_video: match (head.video.is_empty(), head.audio.is_empty()) {
@@ -134,7 +134,7 @@ fn no(container: Container) -> Verdict {
 }
 
 /// Browsers play WebM with the codecs that it may have; Matroska depends on the browser.
-fn matroska(container: Container, head: &Head) -> Verdict {
+fn matroska(container: Container, head: &MatroskaSummary) -> Verdict {
     let codecs = || head.video.iter().chain(&head.audio);
     let not_decoded: Vec<_> = codecs().filter_map(|codec| decoding(codec).err()).collect();
     let (plays, reason) = match codecs().filter_map(|codec| decoding(codec).ok()).max() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::movie::matroska_languages::MatroskaKind;
+use crate::movie::MatroskaKind;
 
 /// Maximum length of a report in bytes: a hundred streams with their tags.
 pub const BYTES_MAX: usize = 1 << 20;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     extent::{File, ReadError, disk::PlainFile},
-    movie::{Movie, matroska_languages},
+    movie::{MatroskaSummary, Movie},
     package::{
         text::{self, Parsed},
         title,
@@ -62,7 +62,9 @@ impl JobRunner {
         let probe_limits = Limits { file_bytes: 0, deadline: PROBE_DEADLINE, ..self.limits() };
         let input = source.input(self, folder).await?;
         let mut report = self.ffmpeg.probe(input, folder, probe_limits, cancel.clone()).await?;
-        let read = |file: &File| matroska_languages::read(&file.blocking_reader());
+        let read = |file: &File| {
+            MatroskaSummary::read(&file.blocking_reader()).map(|summary| summary.languages)
+        };
         report.replace_languages(&source.file.compute(read).await.map_err(Failure::unavailable)??);
         let plan = RemuxPlan::new(&report).map_err(Failure::permanent)?;
         let file_bytes = self.remux_bytes_max().await?;

@@ -25,8 +25,14 @@ fn read(file: &Path) -> (Movie, Vec<u8>) {
     (movie.unwrap_or_else(|why| panic!("{why}")), bytes)
 }
 
-/// The texts of all tracks: format, and times with text.
-fn texts(file: &Path) -> Vec<(BlockFormat, Vec<(u64, u64, String)>)> {
+/// Start and end in milliseconds, and the text.
+type Text = (u64, u64, String);
+
+/// Start and end in milliseconds, and the text.
+type Texts = Vec<(u64, u64, String)>;
+
+/// The texts of all tracks, with their formats.
+fn texts(file: &Path) -> Vec<(BlockFormat, Vec<Text>)> {
     let (movie, bytes) = read(file);
     let of_track = |track: &headwater::movie::Track| {
         let blocks = track.text_blocks()?;
@@ -40,7 +46,7 @@ fn texts(file: &Path) -> Vec<(BlockFormat, Vec<(u64, u64, String)>)> {
     movie.tracks.iter().filter_map(of_track).collect()
 }
 
-fn expected() -> Vec<(u64, u64, String)> {
+fn expected() -> Vec<Text> {
     [(500, 2000, "One"), (1250, 3000, "Two,\n<i>overlapping</i>"), (7000, 8900, "Three")]
         .map(|(start, end, text)| (start, end, text.to_owned()))
         .to_vec()
@@ -72,7 +78,7 @@ fn subtitles_have_the_times_and_texts_that_they_were_made_of() {
     let found = texts(&path("out.mkv"));
     assert_eq!(found[0], (BlockFormat::SubRip, expected()));
     assert_eq!(found[1].0, BlockFormat::Ass);
-    let times = |texts: &[(u64, u64, String)]| -> Vec<(u64, u64)> {
+    let times = |texts: &[Text]| -> Vec<(u64, u64)> {
         texts.iter().map(|(start, end, _)| (*start, *end)).collect()
     };
     assert_eq!(times(&found[1].1), times(&expected()));
