@@ -103,7 +103,7 @@ pub struct Indexed {
     /// Segments in order.
     pub segments: Vec<Segment>,
     /// What is known of the samples of each segment, none empty; no entry if the index only knows the
-    /// [cuts](self).
+    /// cuts.
     pub measured: Vec<Measured>,
     /// Number of the sample after the last one in a segment; 0 if that is not known.
     pub end_sample: u32,

@@ -1,6 +1,6 @@
 //! EBML (RFC 8794), the form of Matroska and WebM: elements with an identifier, a size and a body.
 //!
-//! Lookups follow fixed paths, as those of [boxes](super::super::boxes) do: nothing recurses, and no size
+//! Lookups follow fixed paths, as those of MP4 boxes do: nothing recurses, and no size
 //! from a file reserves memory.
 
 use std::ops::Range;

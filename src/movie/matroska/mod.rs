@@ -1,7 +1,7 @@
 //! Matroska and WebM (RFC 9559): a movie whose samples are in clusters.
 //!
 //! The head of a file, its cues and its last cluster tell the tracks, and where segments begin. The samples of
-//! a segment are known after a [walk](clusters::Clusters::walk) over the headers of its blocks, which reads
+//! a segment are known after a walk over the headers of its blocks, which reads
 //! some hundred bytes for each block.
 //!
 //! Files are hostile here, too: nothing recurses, no size reserves memory, all work has a budget.
