@@ -28,9 +28,6 @@ fn read(file: &Path) -> (Movie, Vec<u8>) {
 /// Start and end in milliseconds, and the text.
 type Text = (u64, u64, String);
 
-/// Start and end in milliseconds, and the text.
-type Texts = Vec<(u64, u64, String)>;
-
 /// The texts of all tracks, with their formats.
 fn texts(file: &Path) -> Vec<(BlockFormat, Vec<Text>)> {
     let (movie, bytes) = read(file);
