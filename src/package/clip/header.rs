@@ -29,7 +29,7 @@ pub(in crate::package) fn write(parts: Vec<Part<'_>>) -> Layout {
     write_with(parts, media)
 }
 
-/// As [`write`], with a part of the file as the media data, in which the samples are with others between them.
+/// As [`write()`], with a part of the file as the media data, in which the samples are with others between them.
 pub(super) fn write_around(parts: Vec<Part<'_>>, media: Range<u64>) -> Layout {
     write_with(parts, Ranges::from_sorted([media]))
 }

@@ -209,7 +209,8 @@ fn two_hundred_paused_clients_of_different_clips_hold_a_few_mebibytes() {
     let serving = with_small_cache(&folder, "");
     let paused = pause(&serving, PAUSED);
     let held = serving.metric("headwater_response_memory_bytes");
-    assert!((PAUSED as u64 * 1024..6 << 20).contains(&held), "{held}");
+    // With what each of them keeps of the bytes that its client has not taken.
+    assert!((PAUSED as u64 * 1024..8 << 20).contains(&held), "{held}");
     assert!(serving.site().titles.clips.cached_bytes() <= 256 * 1024);
     drop(paused);
     until_slowly("nothing is held", || serving.metric("headwater_response_memory_bytes") == 0);

@@ -192,6 +192,7 @@ fn jobs_of_every_kind(api: &Api) {
         ),
         (Operation::Audio { track: 3 }, json!({ "track": 3 })),
         (Operation::SourcePoster { width: 320 }, json!({})),
+        (Operation::Index { start: 0, end: 1 }, json!({})),
     ];
     let name = |value: Value| {
         let name = value.as_object().and_then(|members| members.keys().next().map(String::as_str));
