@@ -52,10 +52,10 @@ impl ResponseMemory {
         self.charge_within(bytes, if is_small { limit_bytes } else { limit_bytes / 4 * 3 })
     }
 
-    /// Charges bytes that a response can do without: only while half of the budget is free, so that they keep no
-    /// other response out.
+    /// Charges bytes that a response can do without: a quarter of the budget at most, so that large
+    /// responses keep half of it.
     pub fn charge_dispensable(&self, bytes: u64) -> Result<Charge, Exhausted> {
-        self.charge_within(bytes, self.0.limit_bytes / 2)
+        self.charge_within(bytes, self.0.limit_bytes / 4)
     }
 
     fn charge_within(&self, bytes: u64, limit: u64) -> Result<Charge, Exhausted> {
@@ -111,11 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_response_can_do_without_takes_half_at_most() {
-        let memory = ResponseMemory::new(100_000);
-        let copy = memory.charge_dispensable(50_000).expect("half");
-        assert_eq!(memory.charge_dispensable(2000).expect_err("more than half"), Exhausted);
-        let response = memory.charge(50_000).expect("the other half");
+    fn what_a_response_can_do_without_takes_a_quarter_at_most() {
+        let memory = ResponseMemory::new(400_000);
+        let copy = memory.charge_dispensable(100_000).expect("a quarter");
+        assert_eq!(memory.charge_dispensable(2000).expect_err("more than a quarter"), Exhausted);
+        let response = memory.charge(200_000).expect("half, of a large one");
         drop(copy);
         assert_eq!(memory.charge_dispensable(2000).expect_err("half is used"), Exhausted);
         drop(response);

@@ -19,6 +19,10 @@ use crate::{
 /// job writes tables.
 const WALK_BYTES_MAX: u64 = 256 << 20;
 
+/// The most samples, about, of such a clip: some 110 bytes of memory for each, because each block of Matroska is
+/// a chunk.
+const WALK_SAMPLES_MAX: u64 = 256 << 10;
+
 /// The requested part of a title.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub struct Selection {
@@ -30,7 +34,7 @@ pub struct Selection {
     pub tracks: Vec<String>,
 }
 
-/// A title, or a part of it, as one MP4. It is one itself: see [`Titles::progressive`].
+/// A title, or a part of it, as one MP4, of its own bytes: see [`Titles::progressive`].
 pub async fn content(
     titles: &Titles,
     title: &MediaPath,
@@ -98,8 +102,10 @@ async fn clip_extents(
 ) -> Result<Extents, Error> {
     let Opened { file, movie, .. } = opened;
     let media = clip::media_range(movie, &clip);
+    let is_long = media.end.saturating_sub(media.start) > WALK_BYTES_MAX
+        || clip::approximate_samples(movie, &clip) > WALK_SAMPLES_MAX;
     let index = match clip::whole(movie) {
-        Some(whole) if media.end.saturating_sub(media.start) > WALK_BYTES_MAX => {
+        Some(whole) if is_long => {
             let index = MovieIndex::open(titles, title, opened, &whole, waiting);
             let index = index.boxed_local().await?;
             if clip == whole {

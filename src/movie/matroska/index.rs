@@ -23,7 +23,7 @@ use super::{
 use crate::{
     extent::{ReadAt, ReadError},
     movie::{
-        FourCc, LeftOut, SampleEntry, SegmentStart,
+        FourCc, LeftOut, SEGMENT_SAMPLES_MAX, SampleEntry, SegmentStart,
         codec::{self, Codec},
     },
 };
@@ -46,6 +46,9 @@ pub(crate) enum Refused {
     /// No track can be read in place.
     #[error("no track can be read in place")]
     NoTrack(Vec<LeftOut>),
+    /// A segment has more samples than a walk returns, or more bytes than their places can span.
+    #[error("its key frames are too far apart for segments")]
+    Sparse,
     /// Without `Cues`, all clusters have to be visited.
     #[error("the file has no index (Cues) and is too long to be read without one")]
     TooLong,
@@ -164,6 +167,9 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     };
     let tails = all_tails(source, &clusters, &found_cuts.last)?;
     let clusters = with_times(source, clusters, &found, &tails)?;
+    if !are_segments_complete(&clusters, &tails) {
+        return Ok(Err(Refused::Sparse));
+    }
     let begins = segment_start(source, &clusters)?;
     let mut sizes = tags::track_bytes(source, &head.tags)?;
     // Tags of another file.
@@ -413,6 +419,23 @@ fn with_times<R: ReadAt + ?Sized>(
     let raise = u32::try_from(raise).unwrap_or(u32::MAX);
     clusters.tracks[leading].kind = TrackKind::Video { raise };
     Ok(clusters)
+}
+
+/// Whether a walk returns all samples of each segment. Frames may be half as long as usual.
+fn are_segments_complete(clusters: &Clusters, tails: &[Option<Tail>]) -> bool {
+    let fits = |(track, tail): (&ClusterTrack, &Option<Tail>)| {
+        let starts = clusters.cuts.iter().map(|cut| clusters.presented_at(track, cut));
+        let end = tail.map(|tail| tail.end.saturating_add(track.shift));
+        let ends = starts.clone().skip(1).chain(end);
+        let samples_max = i64::from(SEGMENT_SAMPLES_MAX / 2);
+        let longest = samples_max.saturating_mul(track.usual_duration.max(1).into());
+        starts.zip(ends).all(|(start, end)| end.saturating_sub(start) <= longest)
+    };
+    let is_near = |segment| {
+        let range = clusters.range(segment).unwrap_or_default();
+        range.end - range.start <= u64::from(u32::MAX)
+    };
+    clusters.tracks.iter().zip(tails).all(fits) && (0..clusters.len()).all(is_near)
 }
 
 /// The most frames that are decoded before and presented behind another, if the stream tells it.

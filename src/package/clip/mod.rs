@@ -28,7 +28,9 @@ pub use self::{
     select::{Selection, select},
     span::Span,
     split::SplitMovie,
-    walked::{NeededSegment, WalkedSelection, media_range, needed_segments, whole},
+    walked::{
+        NeededSegment, WalkedSelection, approximate_samples, media_range, needed_segments, whole,
+    },
 };
 use super::tables;
 use crate::{
@@ -36,7 +38,8 @@ use crate::{
     movie::{Movie, Track},
 };
 
-/// Memory limit while a clip is built, in bytes: some ten hours of video and audio.
+/// Memory limit while a clip is built, in bytes: some ten hours of video and audio of MP4, two of
+/// Matroska.
 pub const MEMORY_MAX_BYTES: usize = 48 << 20;
 
 /// Why a clip is impossible.

@@ -13,6 +13,9 @@ use crate::movie::{Movie, Track, WalkedSegment};
 /// Memory limit for the index of a whole movie, in bytes: some eighteen hours of video and audio.
 const INDEX_MEMORY_MAX_BYTES: usize = 512 << 20;
 
+/// The most samples, about, of a movie whose index fits that memory.
+const INDEX_SAMPLES_MAX: u64 = 3 << 20;
+
 /// A segment of the file that a clip needs, as one of a track.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NeededSegment {
@@ -25,7 +28,7 @@ pub struct NeededSegment {
 /// The whole movie as a clip: its leading video, and all audio that MP4 has.
 ///
 /// `None` if the index has measured its samples, so that its container has tables for that; or if some of its bytes
-/// are not in the file, so that no MP4 can refer to them.
+/// are not in the file, so that no MP4 can refer to them; or if they are too many for an index.
 pub fn whole(movie: &Movie) -> Option<Clip> {
     let leading = movie.leading_video();
     let is_sent = |(place, track): &(usize, &Track)| {
@@ -36,11 +39,22 @@ pub fn whole(movie: &Movie) -> Option<Clip> {
     let is_possible = |(_, track): &(usize, &Track)| {
         track.segment_in_file(0).is_some() && track.prefix.is_empty()
     };
-    (movie.mp4().is_none() && !tracks.is_empty() && tracks.iter().all(is_possible)).then(|| Clip {
-        start_ms: 0,
-        end_ms: None,
-        tracks: tracks.into_iter().map(|(place, _)| place).collect(),
-    })
+    if movie.mp4().is_some() || tracks.is_empty() || !tracks.iter().all(is_possible) {
+        return None;
+    }
+    let tracks = tracks.into_iter().map(|(place, _)| place).collect();
+    let clip = Clip { start_ms: 0, end_ms: None, tracks };
+    (approximate_samples(movie, &clip) <= INDEX_SAMPLES_MAX).then_some(clip)
+}
+
+/// The number of samples of a clip, by the usual durations of its tracks.
+pub fn approximate_samples(movie: &Movie, clip: &Clip) -> u64 {
+    let of_track = |(_, track): (usize, &Track)| {
+        let (start, end) = clip.range(track);
+        let ticks = end.min(track.index.end).saturating_sub(start).max(0).unsigned_abs();
+        ticks / u64::from(track.index.usual_duration.max(1))
+    };
+    clip.tracks(movie).map(of_track).fold(0, u64::saturating_add)
 }
 
 /// The part of the file that the segments of a clip are in, from the first one of them to the last; empty if the

@@ -11,6 +11,7 @@
 //! Before a window is sent, the disk pool reads its pages into the page cache (`prefetch`); and on each
 //! turn of the event loop a check makes sure that the file has not changed since the head was written.
 
+mod gathered;
 mod prefetch;
 mod windows;
 
@@ -39,9 +40,7 @@ use super::{
     socket::Socket,
 };
 use crate::{
-    extent::{
-        Charge, Exhausted, Extent, Extents, File, Gathered, ReadError, ResponseMemory, Source,
-    },
+    extent::{Charge, Exhausted, Extent, Extents, File, ReadError, ResponseMemory, Source},
     sys::net::{self, Slice},
     telemetry::SentBy,
 };
@@ -464,35 +463,6 @@ impl ResponseSender {
         let sent = written - from_memory;
         self.is_long |= sent < batch.bytes;
         observer.sent(sent, SentBy::Gathered);
-        if sent > 0 {
-            self.advance(sent, file).map_err(SendError::Source)?;
-        }
-        Poll::Ready(Ok(sent))
-    }
-
-    /// Sends the bytes in memory and gathered bytes of a file, or the first part of both.
-    fn poll_gathered(
-        &mut self,
-        cx: &mut Context<'_>,
-        socket: &mut Socket,
-        observer: &mut impl ResponseObserver,
-        gathered: &Gathered,
-        window: Range<u64>,
-    ) -> Poll<Result<u64, SendError>> {
-        let file = gathered.file();
-        self.check(file)?;
-        let part = gathered.part(&window).map_err(SendError::Source)?;
-        let end = self.sent + part.len() as u64;
-        let is_cut = self.extents.get(self.current).is_some_and(|extent| extent.len() > end);
-        let more = is_cut || self.extents.get(self.current + 1).is_some();
-        let slices = [Slice::Memory(&self.memory), Slice::Memory(&part)];
-        let wanted = self.memory.len() + part.len();
-        let written = socket.poll_write(cx, wanted, |fd| net::send_slices(fd, &slices, more));
-        let written = ready!(written).map_err(SendError::Client)?;
-        let from_memory = written.min(self.memory.len());
-        self.advance_memory(from_memory, observer);
-        let sent = (written - from_memory) as u64;
-        observer.sent(sent, SentBy::Memory);
         if sent > 0 {
             self.advance(sent, file).map_err(SendError::Source)?;
         }
