@@ -2,5 +2,6 @@
 
 mod damage;
 mod frames;
+mod limits;
 mod texts;
 mod tracks;
