@@ -15,12 +15,12 @@ const HOST = Object.values(networkInterfaces()).flat()
 
 const site = new Site("devices", async (site) => {
   const home = await makeHomeLibrary();
-  for (const title of ["Arrival.mp4", "Brave.mp4", "Elf.mkv", "Gravity.mp4"]) fs.copyFileSync(path.join(home, title), path.join(site.library, title));
+  for (const title of ["Arrival.mp4", "Brave.mp4", "Kino.avi", "Gravity.mp4"]) fs.copyFileSync(path.join(home, title), path.join(site.library, title));
   const server = await site.serve({ listen: "0.0.0.0:0" });
   site.server = { ...server, url: server.url.replace("127.0.0.1", HOST) };
 });
 
-for (const [title, sentence] of [["Brave.mp4", /^This browser has no decoder for HEVC/], ["Elf.mkv", /^Browsers do not play this kind of file/], ["Gravity.mp4", /^This browser has no decoder for AC-3/]]) {
+for (const [title, sentence] of [["Brave.mp4", /^This browser has no decoder for HEVC/], ["Kino.avi", /^Browsers do not play this kind of file/], ["Gravity.mp4", /^This browser has no decoder for AC-3/]]) {
   site.test(`${title} plays on another device`, PHONE, async (page) => {
     await watch(page, title);
     await says(page, sentence);

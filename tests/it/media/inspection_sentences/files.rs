@@ -27,7 +27,13 @@ fn browsers_play_some_other_containers_as_they_are() {
             [id, &[0x80 | u8::try_from(body.len()).expect("a short body")], body].concat()
         };
         let track = |kind: u8, codec: &str| {
-            let body = [element(b"\x83", &[kind]), element(b"\x86", codec.as_bytes())].concat();
+            // Its number, type and codec.
+            let body = [
+                element(b"\xd7", &[kind]),
+                element(b"\x83", &[kind]),
+                element(b"\x86", codec.as_bytes()),
+            ]
+            .concat();
             element(b"\xae", &body)
         };
         let header = element(b"\x1a\x45\xdf\xa3", &element(b"\x42\x82", kind.as_bytes()));
