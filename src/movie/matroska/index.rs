@@ -165,8 +165,9 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         leading,
         delay_ns: i64::try_from(track.codec_delay_ns).unwrap_or(0),
     };
-    let tails = all_tails(source, &clusters, &found_cuts.last)?;
+    let mut tails = all_tails(source, &clusters, &found_cuts.last)?;
     let clusters = with_times(source, clusters, &found, &tails)?;
+    end_last_frames(&clusters, &mut tails);
     if !are_segments_complete(&clusters, &tails) {
         return Ok(Err(Refused::Sparse));
     }
@@ -388,6 +389,15 @@ fn all_tails<R: ReadAt + ?Sized>(
         }
     }
     Ok(tails)
+}
+
+/// Ends the last frame of a track after the usual duration, where the file gives frames none.
+fn end_last_frames(clusters: &Clusters, tails: &mut [Option<Tail>]) {
+    for (track, tail) in clusters.tracks.iter().zip(tails) {
+        if let Some(tail) = tail.as_mut().filter(|tail| tail.end <= tail.last) {
+            tail.end = tail.last.saturating_add(track.usual_duration.into());
+        }
+    }
 }
 
 /// The clusters with what their first and last blocks tell: durations, ends, and the raise of video.

@@ -3,6 +3,10 @@
 
 use crate::support::ffmpeg::{Decoded, Kind, Seconds, Track};
 
+/// How exact times in another base are, in ticks of the source: they are rounded, and some writers of Matroska
+/// are a tick beside that.
+const ROUNDING_TICKS: i64 = 2;
+
 /// How a track of a package maps to one of the source.
 #[derive(Debug)]
 pub struct Fit {
@@ -14,7 +18,7 @@ pub struct Fit {
     pub left_out: usize,
     /// The offset by which the package shows everything later.
     pub offset: Seconds,
-    /// How exact its times are: to a tick of the source, if the package has finer ticks, which its hidden
+    /// How exact its times are: to some ticks of the source, if the package has finer ticks, which its hidden
     /// frames need.
     pub tick: Seconds,
 }
@@ -45,7 +49,8 @@ pub fn same_packets(
         };
         let tried = (0..package.len()).filter(is_free).map(|other| {
             let fitted = fit(track, &package[other]);
-            let ticks = i64::from(package[other].base != track.base);
+            let is_rounded = package[other].base != track.base;
+            let ticks = if is_rounded { ROUNDING_TICKS } else { 0 };
             let tick = Seconds::from_ticks(ticks, track.base);
             fitted.map(|(left_out, offset)| Fit {
                 source: place,
@@ -159,7 +164,7 @@ fn same_times(source: &Track, package: &Track, start: usize) -> Result<Seconds, 
     let exact = if source.base == package.base {
         Seconds::from_ticks(0, source.base)
     } else {
-        Seconds::from_ticks(1, source.base).max(Seconds::from_ticks(1, package.base))
+        Seconds::from_ticks(ROUNDING_TICKS, source.base).max(Seconds::from_ticks(1, package.base))
     };
     let mut offset = None;
     for (place, (ours, theirs)) in pairs().filter(|(_, (ours, _))| !ours.is_hidden) {
@@ -212,7 +217,7 @@ pub fn same_frames(
     let begins = |at: Seconds| if is_audio { at > first } else { at >= first };
     // Packets after the last are hidden in the source, or the comparison of packets would have
     // failed.
-    let is_shown = |at: Seconds| begins(at) && at <= last;
+    let is_shown = |at: Seconds| begins(at) && at - fit.tick <= last;
     let ours: Vec<_> = source.frames.iter().filter(|frame| is_shown(frame.0)).collect();
     let theirs = package.frames.iter().map(|(at, digest)| (*at - fit.offset, digest));
     let theirs: Vec<_> = theirs.filter(|frame| is_shown(frame.0)).collect();
