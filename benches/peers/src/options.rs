@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn the_defaults_match_the_readme() {
         let options = Options::parse_from(["peers"]);
-        assert_eq!(options.cells.len(), 26);
+        assert_eq!(options.cells.len(), 27);
         assert_eq!((options.seconds, options.turns, options.others_turns), (3, 9, 3));
         assert_eq!((options.files, options.file_mib), (200, 8));
         assert_eq!((options.titles, options.title_s), (20, 600));
