@@ -56,12 +56,15 @@ pub(super) struct SegmentSamples {
 }
 
 impl SegmentSamples {
+    /// Reads a segment, which is announced to the source first: a walk reads a little of every part of it.
     fn read<R: ReadAt + ?Sized>(
         &self,
         source: &R,
         segment: usize,
     ) -> Result<WalkedSegment, ReadError> {
-        self.reader.read(&Borrowed(source), self.first.saturating_add(segment))
+        let segment = self.first.saturating_add(segment);
+        source.expect(self.reader.span(segment));
+        self.reader.read(&Borrowed(source), segment)
     }
 }
 

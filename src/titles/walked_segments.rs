@@ -14,7 +14,7 @@ use quick_cache::{
 
 use super::{Error, opened::Opened, readiness::Waiting};
 use crate::{
-    extent::{ReadAt as _, disk::Identity},
+    extent::disk::Identity,
     library::CacheLookups,
     movie::{Track, WalkedSegment},
 };
@@ -84,9 +84,8 @@ impl WalkedSegments {
             self.lookups.miss();
             let (movie, place) = (Arc::clone(&opened.movie), opened.place(track));
             let walking = opened.file.run_in_pool(move |open| {
-                let (track, reader) = (&movie.tracks[place], open.blocking_reader());
-                reader.expect(track.segment_span(number).unwrap_or_default());
-                let segment = track.read_segment(&reader, number)?;
+                let reader = open.blocking_reader();
+                let segment = movie.tracks[place].read_segment(&reader, number)?;
                 // The samples are of this state of the file, or of none.
                 open.check().map(|()| segment)
             });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Error;
 use crate::{
-    extent::{Charge, File, ReadAt as _, ReadError, ResponseMemory},
+    extent::{Charge, File, ReadError, ResponseMemory},
     movie::{Movie, WalkedSegment},
     package::clip::{self, Clip, ClipRefused, MEMORY_MAX_BYTES, NeededSegment},
 };
@@ -56,9 +56,7 @@ pub(super) async fn read(
     for NeededSegment { place, segment } in needed {
         let movie = Arc::clone(movie);
         let walking = file.run_in_pool(move |open| {
-            let (track, reader) = (&movie.tracks[place], open.blocking_reader());
-            reader.expect(track.segment_span(segment).unwrap_or_default());
-            let walked = track.read_segment(&reader, segment)?;
+            let walked = movie.tracks[place].read_segment(&open.blocking_reader(), segment)?;
             // The samples are of this state of the file, or of none.
             open.check()?;
             Ok::<_, ReadError>(walked.unwrap_or_default())

@@ -9,7 +9,7 @@ use super::{
     renditions::{permille, report_progress},
 };
 use crate::{
-    extent::{ReadAt as _, ReadError},
+    extent::ReadError,
     package::clip::{self, ClipRefused, NeededSegment, WalkedSelection},
     transcode::index::INDEX_FILE,
 };
@@ -42,9 +42,7 @@ impl JobRunner {
             report_progress(&progress, "indexing", permille(read, count), "");
             let movie = Arc::clone(&movie);
             let walking = source.file.run_in_pool(move |open| {
-                let (track, reader) = (&movie.tracks[place], open.blocking_reader());
-                reader.expect(track.segment_span(segment).unwrap_or_default());
-                track.read_segment(&reader, segment)
+                movie.tracks[place].read_segment(&open.blocking_reader(), segment)
             });
             let walked = walking.await.map_err(ReadError::from)??;
             selection.add(&walked.unwrap_or_default())?;

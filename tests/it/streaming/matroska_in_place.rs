@@ -71,9 +71,14 @@ fn the_first_playlist_is_that_of_the_whole_title_and_nothing_is_copied() {
             assert!(!is_first_audio || is_exact, "{url}: {apart_ms} ms too long");
         }
     }
-    let jobs = json::json(&serving.get("/api/jobs", &[]), 200);
-    let is_remux = |job: &Value| job["kind"] == "remux";
-    assert!(!jobs["jobs"].as_array().expect("a list").iter().any(is_remux), "{jobs}");
+    assert_nothing_is_copied(&serving, &data);
+}
+
+/// Checks that no job copies or indexes a title, and that no artifact is there.
+fn assert_nothing_is_copied(serving: &Serving, data: &TempDir) {
+    let jobs: Value = json::json(&serving.get("/api/jobs", &[]), 200);
+    let copies = |job: &Value| job["kind"] == "remux" || job["kind"] == "index";
+    assert!(!jobs["jobs"].as_array().expect("a list").iter().any(copies), "{jobs}");
     let artifacts = fs::read_dir(data.path().join("artifacts")).expect("a folder");
     let names: Vec<_> = artifacts.map(|entry| entry.expect("an entry").file_name()).collect();
     assert!(names.iter().all(|name| name == "store.id" || name == "in-progress"), "{names:?}");

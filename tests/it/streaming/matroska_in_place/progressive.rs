@@ -5,11 +5,11 @@ use std::{fs, path::Path};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{plays, served};
+use super::{assert_nothing_is_copied, plays, served};
 use crate::support::{
     ffmpeg::{self, Kind, Track},
     folder::Folder,
-    json, matroska,
+    matroska,
     program::Program,
     server::{Serving, serve},
     wait::until,
@@ -150,16 +150,6 @@ fn ranges_are_cuts_of_the_whole_and_every_server_makes_the_same() {
             assert!(response.body == whole.body[start..end], "{range}");
         }
     }
-}
-
-/// Checks that no job copies or indexes a title, and that no artifact is there.
-fn assert_nothing_is_copied(serving: &Serving, data: &TempDir) {
-    let jobs: Value = json::json(&serving.get("/api/jobs", &[]), 200);
-    let copies = |job: &Value| job["kind"] == "remux" || job["kind"] == "index";
-    assert!(!jobs["jobs"].as_array().expect("a list").iter().any(copies), "{jobs}");
-    let artifacts = fs::read_dir(data.path().join("artifacts")).expect("a folder");
-    let names: Vec<_> = artifacts.map(|entry| entry.expect("an entry").file_name()).collect();
-    assert!(names.iter().all(|name| name == "store.id" || name == "in-progress"), "{names:?}");
 }
 
 #[test]
